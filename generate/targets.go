@@ -1,0 +1,32 @@
+package generate
+
+import "strings"
+
+// Targets returns every target, in the order that help shows.
+func Targets() []*Target {
+	return []*Target{}
+}
+
+// Lookup returns the target of a name.
+func Lookup(name string) (*Target, bool) {
+	for _, t := range Targets() {
+		if strings.EqualFold(t.Name, name) {
+			return t, t.Name == name
+		}
+	}
+	return nil, false
+}
+
+// OptionTypes returns, for the loader of descriptions, what "options.NAME:"
+// decodes into for each target.
+func OptionTypes() map[string]any {
+	types := make(map[string]any)
+	for _, t := range Targets() {
+		if t.Options != nil {
+			types[t.Name] = t.Options
+		} else {
+			types[t.Name] = new(struct{})
+		}
+	}
+	return types
+}
