@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// events is what "go test -json" writes for one package with a test of each end.
+const events = `{"Action":"start","Package":"p"}
+{"Action":"run","Package":"p","Test":"TestGood"}
+{"Action":"output","Package":"p","Test":"TestGood","Output":"=== RUN   TestGood\n"}
+{"Action":"output","Package":"p","Test":"TestGood","Output":"    a_test.go:3: chatter\n"}
+{"Action":"pass","Package":"p","Test":"TestGood","Elapsed":0}
+{"Action":"output","Package":"p","Test":"TestBad","Output":"    a_test.go:7: got 1, want 2\n"}
+{"Action":"output","Package":"p","Test":"TestBad","Output":"--- FAIL: TestBad (0.00s)\n"}
+{"Action":"fail","Package":"p","Test":"TestBad","Elapsed":0}
+{"Action":"output","Package":"p","Test":"TestLeftOut","Output":"    need.go:32: nginx is not on this machine\n"}
+{"Action":"skip","Package":"p","Test":"TestLeftOut","Elapsed":0}
+{"Action":"output","Package":"p","Output":"FAIL\n"}
+{"Action":"output","Package":"p","Output":"FAIL\tp\t0.012s\n"}
+{"Action":"fail","Package":"p","Elapsed":0.012}
+{"ImportPath":"q","Action":"build-output","Output":"q/q.go:1:1: expected 'package'\n"}
+not JSON at all
+{"Action":"output","Package":"q","Output":"FAIL\tq [build failed]\n"}
+{"Action":"fail","Package":"q","Elapsed":0}
+{"Action":"output","Package":"r","Output":"ok  \tr\t0.1s\n"}
+{"Action":"pass","Package":"r"}
+`
+
+const shown = `    a_test.go:7: got 1, want 2
+--- FAIL: TestBad (0.00s)
+FAIL	p	0.012s
+FAIL
+q/q.go:1:1: expected 'package'
+not JSON at all
+FAIL	q [build failed]
+ok  	r	0.1s
+SKIP p TestLeftOut: nginx is not on this machine
+tests: 1 passed, 2 failed, 1 skipped
+`
+
+func TestSummary(t *testing.T) {
+	var b bytes.Buffer
+	s := summary{w: &b}
+	if err := s.read(strings.NewReader(events)); err != nil {
+		t.Fatal(err)
+	}
+	s.finish()
+	if b.String() != shown {
+		t.Errorf("got:\n%s\nwant:\n%s", b.String(), shown)
+	}
+}
+
+func TestReadRefusesEndlessLine(t *testing.T) {
+	s := summary{w: new(bytes.Buffer)}
+	if err := s.read(strings.NewReader(strings.Repeat("x", maxLine+1))); err == nil {
+		t.Error("a line longer than maxLine was taken")
+	}
+}
