@@ -1,0 +1,194 @@
+package main
+
+// Output keeps these rules:
+//
+//   - results go to stdout, talk goes to stderr as "scgikit: …" and "scgikit: hint: …";
+//   - with -o json or yaml there is exactly one value on stdout, on success and
+//     on failure;
+//   - the last line on stderr is the most important one.
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v4"
+
+	"scgikit/internal/diag"
+)
+
+var errInterrupted = errors.New("interrupted")
+
+// result puts a command's result on stdout: value as JSON or YAML where that
+// was asked for, or what text writes. It is called once a run.
+func (e *env) result(value any, text func(w io.Writer) error) error {
+	e.emitted = true
+	switch e.settings.Output {
+	case "json":
+		return writeJSON(e.stdout, value)
+	case "yaml":
+		return writeYAML(e.stdout, value)
+	}
+	var b bytes.Buffer
+	if err := text(&b); err != nil {
+		return err
+	}
+	_, err := e.stdout.Write(b.Bytes())
+	return err
+}
+
+func writeJSON(w io.Writer, value any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(value)
+}
+
+// writeYAML writes the same keys as writeJSON, by way of it.
+func writeYAML(w io.Writer, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	// JSON is YAML: reading it as such keeps the order of keys and the
+	// difference between 1 and 1.0.
+	var doc yaml.Node
+	if err := yaml.Load(text, &doc); err != nil {
+		return err
+	}
+	blockStyle(&doc)
+	out, err := yaml.Dump(&doc)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(out)
+	return err
+}
+
+// blockStyle drops the braces and quotes of JSON; a string that would read as
+// something else without its quotes keeps its tag, and so gets them back.
+func blockStyle(n *yaml.Node) {
+	n.Style = 0
+	for _, child := range n.Content {
+		blockStyle(child)
+	}
+}
+
+// say writes one line of talk, unless -q was given.
+func (e *env) say(format string, args ...any) {
+	if e.settings.LogLevel != "error" {
+		fmt.Fprintf(e.stderr, "scgikit: "+format+"\n", args...)
+	}
+}
+
+// detail writes one line of talk where -v was given.
+func (e *env) detail(format string, args ...any) {
+	if e.settings.LogLevel == "debug" {
+		fmt.Fprintf(e.stderr, "scgikit: "+format+"\n", args...)
+	}
+}
+
+// hint writes one line of advice, unless -q was given.
+func (e *env) hint(format string, args ...any) {
+	if e.settings.LogLevel != "error" {
+		fmt.Fprintf(e.stderr, "scgikit: hint: "+format+"\n", args...)
+	}
+}
+
+// warn shows the problems of a list that holds no error.
+func (e *env) warn(list diag.List) error {
+	if len(list) == 0 || e.settings.LogLevel == "error" {
+		return nil
+	}
+	if err := list.Show(e.stderr); err != nil {
+		return err
+	}
+	e.say("%s", counted(list))
+	return nil
+}
+
+// errorJSON is the form of a failure on stdout; its keys only grow.
+type errorJSON struct {
+	Error    errorBody `json:"error"`
+	Problems diag.List `json:"problems"`
+}
+
+type errorBody struct {
+	Exit    exitCode `json:"exit"`
+	Kind    string   `json:"kind"`
+	Message string   `json:"message"`
+	Hint    string   `json:"hint,omitempty"`
+}
+
+// report tells of an error, on stderr and in the result's form.
+func (e *env) report(err error) {
+	body := errorBody{Exit: codeOf(err), Kind: codeOf(err).kind(), Message: err.Error()}
+	f, isFailure := errors.AsType[*failure](err)
+	if isFailure {
+		body.Hint = f.hint
+	}
+	list, isList := errors.AsType[diag.List](err)
+	if isList {
+		body.Message = counted(list)
+	}
+	if !isFailure || !f.told {
+		if isList {
+			_ = list.Show(e.stderr) // stderr itself is broken then; the exit code still tells
+		}
+		if body.Hint != "" {
+			e.hint("%s", body.Hint)
+		}
+		fmt.Fprintf(e.stderr, "scgikit: %s\n", body.Message)
+	}
+	if e.emitted {
+		return
+	}
+	if list == nil {
+		list = diag.List{}
+	}
+	switch e.settings.Output {
+	case "json":
+		_ = writeJSON(e.stdout, errorJSON{Error: body, Problems: list}) // as above
+	case "yaml":
+		_ = writeYAML(e.stdout, errorJSON{Error: body, Problems: list}) // as above
+	}
+}
+
+// counted sums a list up: "2 errors, 1 warning".
+func counted(list diag.List) string {
+	warnings := 0
+	for _, p := range list {
+		if p.Severity == diag.Warning {
+			warnings++
+		}
+	}
+	var parts []string
+	if bad := len(list) - warnings; bad > 0 {
+		parts = append(parts, plural(bad, "error"))
+	}
+	if warnings > 0 {
+		parts = append(parts, plural(warnings, "warning"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
+
+// plainArgs wraps a rule for arguments so that breaking it is wrong usage.
+func plainArgs(rule cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := rule(cmd, args); err != nil {
+			return usagef("see: "+cmd.CommandPath()+" -h", "%s: %w", cmd.Name(), err)
+		}
+		return nil
+	}
+}

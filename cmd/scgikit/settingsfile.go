@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"scgikit/internal/diag"
+)
+
+// maxSettings bounds a file of settings, so that a wrong path (a log, a
+// device) is an error and not a full memory.
+const maxSettings = 1 << 20
+
+// readSettings reads one file of settings into "group.name" keys. The list
+// holds every key that is not a setting and every value of the wrong type,
+// with its place; err is for a file that can not be read or is no YAML.
+func readSettings(f settingsFile) (map[string]any, diag.List, error) {
+	file, err := os.Open(f.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxSettings+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(text) > maxSettings {
+		return nil, nil, fmt.Errorf("%s is larger than %d bytes", f.Path, maxSettings)
+	}
+	var doc yaml.Node
+	loader, err := yaml.NewLoader(strings.NewReader(string(text)))
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := loader.Load(&doc); err != nil && !errors.Is(err, io.EOF) {
+		return nil, nil, fmt.Errorf("%s: %w", f.Path, err)
+	}
+	r := settingsReader{file: f, lines: strings.Split(string(text), "\n"), values: make(map[string]any)}
+	if len(doc.Content) > 0 {
+		r.mapping("", doc.Content[0])
+	}
+	return r.values, r.problems, nil
+}
+
+// settingsReader walks the YAML of one file.
+type settingsReader struct {
+	file     settingsFile
+	lines    []string
+	values   map[string]any
+	problems diag.List
+}
+
+func (r *settingsReader) problem(n *yaml.Node, path, code, message, hint string) {
+	span := diag.Span{
+		Position: diag.Position{File: r.file.Path, Line: n.Line, Column: n.Column},
+		Width:    max(1, len([]rune(n.Value))),
+	}
+	if n.Line >= 1 && n.Line <= len(r.lines) {
+		span.Text = strings.TrimSuffix(r.lines[n.Line-1], "\r")
+	}
+	r.problems = append(r.problems, &diag.Problem{Span: span, Code: code, Path: path, Message: message, Hint: hint})
+}
+
+func (r *settingsReader) mapping(prefix string, n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		r.problem(n, strings.TrimSuffix(prefix, "."), "bad-setting", "not a map of settings", "write key: value lines")
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		r.entry(prefix+n.Content[i].Value, n.Content[i], n.Content[i+1])
+	}
+}
+
+func (r *settingsReader) entry(key string, keyNode, value *yaml.Node) {
+	list := settingsList()
+	if slices.ContainsFunc(list, func(s setting) bool { return strings.HasPrefix(s.Key, key+".") }) {
+		r.mapping(key+".", value)
+		return
+	}
+	i := slices.IndexFunc(list, func(s setting) bool { return s.Key == key })
+	switch {
+	case i < 0:
+		hint := "scgikit help files lists the settings"
+		if near := nearest(key, settingKeys()); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		r.problem(keyNode, "", "unknown-setting", fmt.Sprintf("unknown setting %q", key), hint)
+	case r.values[key] != nil:
+		r.problem(keyNode, key, "bad-setting", "set twice", "keep one of the two")
+	case list[i].Machine && r.file.project:
+		r.problem(keyNode, key, "machine-setting", "not taken from a project's file, because it names a program or a place of the machine",
+			"put it in the user's or the system's file, see: scgikit config path")
+	default:
+		got, err := list[i].decode(value)
+		if err != nil {
+			r.problem(value, key, "bad-setting", err.Error(), "")
+			return
+		}
+		r.values[key] = got
+	}
+}
+
+// decode reads a YAML value as the setting's type.
+func (s setting) decode(n *yaml.Node) (any, error) {
+	switch {
+	case s.Kind == listSetting && n.Kind == yaml.SequenceNode:
+		words := []string{}
+		for _, item := range n.Content {
+			if item.Kind != yaml.ScalarNode || item.Tag != "!!str" {
+				return nil, errors.New("not a list of words")
+			}
+			words = append(words, item.Value)
+		}
+		return words, nil
+	case n.Kind != yaml.ScalarNode || n.Tag == "!!null":
+		return nil, errors.New("has the wrong type")
+	case s.Kind == boolSetting && n.Tag != "!!bool":
+		return nil, fmt.Errorf("%q is neither true nor false", n.Value)
+	}
+	return s.check(n.Value)
+}
+
+func settingKeys() []string {
+	var keys []string
+	for _, s := range settingsList() {
+		keys = append(keys, s.Key)
+	}
+	return keys
+}
