@@ -16,12 +16,12 @@ const APIVersion = "scgikit/v1"
 // Fields that may differ from one backend to the next (run, wsgi, listen, log)
 // are those of the first one here; Instances has them all.
 type App struct {
-	APIVersion  string            `yaml:"apiVersion" required:"true" doc:"version of this format: scgikit/v1"`
-	Name        string            `yaml:"name" required:"true" doc:"name of the app and of its files, ^[a-z][a-z0-9-]{0,30}$; equal to the file's name"`
-	Description string            `yaml:"description" default:"${name}" doc:"one line, at most 120 characters"`
+	APIVersion  string            `yaml:"apiVersion" required:"true" format:"version" doc:"version of this format: scgikit/v1"`
+	Name        string            `yaml:"name" required:"true" format:"name" doc:"name of the app and of its files; in apps/NAME.yaml it is the file's name"`
+	Description string            `yaml:"description" default:"${name}" format:"line" doc:"what the app is, in one line"`
 	Type        Type              `yaml:"type" required:"true" doc:"server: a program that listens by itself; cgi: a script or a folder of scripts; wsgi: a Python callable"`
 	Protocol    Protocol          `yaml:"protocol" default:"scgi" doc:"what the web server speaks to it"`
-	Labels      map[string]string `yaml:"labels" doc:"copied to orchestrator targets and JSON output only"`
+	Labels      map[string]string `yaml:"labels" format:"label" doc:"copied to orchestrator targets and JSON output only"`
 	Run         Run               `yaml:"run" doc:"how the program runs"`
 	CGI         CGI               `yaml:"cgi" doc:"for type cgi: the script or the folder of scripts"`
 	WSGI        WSGI              `yaml:"wsgi" doc:"for type wsgi: the callable and how Python runs it"`
@@ -34,14 +34,15 @@ type App struct {
 	Options     Options           `yaml:"options" doc:"keys that one target alone understands, by target"`
 	Container   Container         `yaml:"container" doc:"for orchestrator targets"`
 	Hosts       []Host            `yaml:"hosts" doc:"machines, where there are several"`
-	Vars        map[string]string `yaml:"vars" doc:"values for ${vars.NAME}"`
-	VarsFromEnv []string          `yaml:"vars_from_env" doc:"outer environment variables that ${vars.NAME} may name"`
+	Vars        map[string]string `yaml:"vars" format:"envname" doc:"values for ${vars.NAME}"`
+	VarsFromEnv []string          `yaml:"vars_from_env" format:"envname" doc:"outer environment variables that ${vars.NAME} may name; one that is set wins over vars"`
 
 	File      string `yaml:"-"` // base name of the description, for generated headers: "blog.yaml"
 	Index     int    `yaml:"-"` // which backend this is, from 1
 	Instances []*App `yaml:"-"` // every backend, in order; one that has Index set holds none
 
-	origins map[string]Origin
+	origins      map[string]Origin
+	optionShapes map[string]*shape
 }
 
 // Type is what kind of program an app is.
@@ -124,7 +125,7 @@ func (Signal) Values() []string {
 // Restart says what happens when a resident program ends.
 type Restart struct {
 	Policy   RestartPolicy `yaml:"policy" default:"always" doc:"when the program is started again"`
-	Delay    time.Duration `yaml:"delay" default:"1s" doc:"pause before the first restart"`
+	Delay    time.Duration `yaml:"delay" default:"1s" min:"0s" doc:"pause before the first restart"`
 	MaxDelay time.Duration `yaml:"max_delay" default:"60s" doc:"the pause grows up to this"`
 	Burst    int           `yaml:"burst" default:"5" min:"1" max:"1000" doc:"this many ends within window make the app failing; it is still retried at max_delay"`
 	Window   time.Duration `yaml:"window" default:"60s" doc:"see burst"`
@@ -148,7 +149,7 @@ type Limits struct {
 	NoFile     *int64 `yaml:"nofile" min:"1" doc:"open files"`
 	NProc      *int64 `yaml:"nproc" min:"1" doc:"processes of the user"`
 	Memory     *Size  `yaml:"memory" min:"1" doc:"address space"`
-	Core       *Size  `yaml:"core" default:"0" doc:"size of a core file"`
+	Core       *Size  `yaml:"core" default:"0" min:"0" doc:"size of a core file"`
 	CPUSeconds *int64 `yaml:"cpu_seconds" min:"1" doc:"processor time"`
 }
 
@@ -167,7 +168,7 @@ type CGI struct {
 
 // WSGI is the Python callable of an app of type wsgi.
 type WSGI struct {
-	Module  string     `yaml:"module" doc:"pkg.module:callable; required for type wsgi"`
+	Module  string     `yaml:"module" format:"module" doc:"the callable; required for type wsgi"`
 	Python  string     `yaml:"python" default:"/usr/bin/python3" doc:"the interpreter" format:"path"`
 	Path    []string   `yaml:"path" doc:"sys.path entries; default is run.directory" format:"path"`
 	Server  WSGIServer `yaml:"server" default:"builtin" doc:"what calls the callable; custom means run.command"`
@@ -215,12 +216,12 @@ type Listen struct {
 
 // HTTP is what the web server does with requests for an app.
 type HTTP struct {
-	Host              StringList        `yaml:"host" doc:"server names; default is any" format:"host"`
+	Host              StringList        `yaml:"host" doc:"server names, as a list or as one text; default is any" format:"servername"`
 	Mount             string            `yaml:"mount" required:"true" doc:"where the app stands: /blog/ or /blog, a prefix at a segment border that never matches /blog2; / is the whole site" format:"mount"`
 	RedirectBare      bool              `yaml:"redirect_bare" default:"true" doc:"answer /blog with a redirect to /blog/"`
 	BaseURL           string            `yaml:"base_url" doc:"scheme, host and port for absolute redirects: http://example.org:81" format:"url"`
 	Static            []Static          `yaml:"static" doc:"folders that the web server serves from disk; the longest prefix wins"`
-	MaxBody           Size              `yaml:"max_body" default:"10MiB" doc:"largest request body"`
+	MaxBody           Size              `yaml:"max_body" default:"10MiB" min:"0" doc:"largest request body"`
 	Timeouts          Timeouts          `yaml:"timeouts" doc:"how long the web server waits for the app"`
 	Buffering         bool              `yaml:"buffering" default:"true" doc:"collect the answer before it is sent; false streams it"`
 	Params            map[string]string `yaml:"params" doc:"extra parameters, constants" format:"param"`
@@ -237,7 +238,7 @@ type HTTP struct {
 type Static struct {
 	URL     string        `yaml:"url" required:"true" doc:"URL prefix; ends in /" format:"urlprefix"`
 	Dir     string        `yaml:"dir" required:"true" doc:"folder on disk; ends in /" format:"dir"`
-	Expires time.Duration `yaml:"expires" doc:"how long browsers may keep the files"`
+	Expires time.Duration `yaml:"expires" min:"0s" doc:"how long browsers may keep the files"`
 	Index   string        `yaml:"index" doc:"file that answers for a folder" format:"filename"`
 }
 
@@ -290,7 +291,7 @@ type Extra struct {
 // Health is the request that verify, doctor and probes send.
 type Health struct {
 	Path     string        `yaml:"path" doc:"URL path; default is http.mount" format:"urlpath"`
-	Expect   string        `yaml:"expect" default:"200-399" doc:"good status codes: 200, or a range 200-399"`
+	Expect   string        `yaml:"expect" default:"200-399" format:"expect" doc:"status codes that mean the app is well"`
 	Interval time.Duration `yaml:"interval" default:"10s" doc:"time between two requests"`
 	Timeout  time.Duration `yaml:"timeout" default:"2s" doc:"time for one request"`
 	Failures int           `yaml:"failures" default:"3" min:"1" max:"1000" doc:"failures in a row that make the app unhealthy"`
@@ -301,7 +302,7 @@ type Log struct {
 	Dir       string      `yaml:"dir" default:"/var/log/scgikit/${name}" doc:"folder of the log; each of several instances has a numbered folder in it" format:"path"`
 	User      string      `yaml:"user" doc:"user of the logger; default is run.user" format:"user"`
 	Timestamp Timestamp   `yaml:"timestamp" default:"tai64n" doc:"stamp before each line"`
-	MaxSize   Size        `yaml:"max_size" default:"1MiB" doc:"size at which the file is rotated"`
+	MaxSize   Size        `yaml:"max_size" default:"1MiB" min:"4096" doc:"size at which the file is rotated"`
 	Keep      int         `yaml:"keep" default:"10" min:"1" max:"100000" doc:"rotated files kept"`
 	MaxTotal  *Size       `yaml:"max_total" min:"1" doc:"size of all rotated files together"`
 	Compress  Compression `yaml:"compress" default:"none" doc:"of rotated files"`

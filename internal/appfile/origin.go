@@ -11,6 +11,8 @@ type Origin struct {
 	Kind OriginKind
 	Span diag.Span // of the value; of the variable's use where it was expanded
 	Key  diag.Span // of the key, where there is one
+
+	leaf bool // a value, and not a mapping or a list of others
 }
 
 // OriginKind is the layer that set a value.
