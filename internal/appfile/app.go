@@ -96,7 +96,7 @@ type Run struct {
 	SupplementaryGroups []string          `yaml:"supplementary_groups" doc:"further groups; never inherited from the supervisor" format:"user"`
 	Umask               Mode              `yaml:"umask" default:"0027" doc:"file mode creation mask"`
 	Env                 map[string]string `yaml:"env" doc:"environment variables; names ^[A-Za-z_][A-Za-z0-9_]*$, case kept" format:"env"`
-	EnvFile             string            `yaml:"env_file" doc:"file of NAME=value lines read at start; must not be readable by others" format:"path"`
+	EnvFile             string            `yaml:"env_file" doc:"file of NAME=value lines read at start; must not be readable by others" format:"file"`
 	Secrets             map[string]Secret `yaml:"secrets" doc:"environment variables whose value stands in a file; only the reference is ever rendered" format:"env"`
 	Instances           int               `yaml:"instances" default:"1" min:"1" max:"64" doc:"number of backends, on successive ports or numbered sockets"`
 	MaxConcurrent       int               `yaml:"max_concurrent" default:"16" min:"1" max:"65535" doc:"requests served at once by per-request starters and the bridge"`
@@ -111,7 +111,7 @@ type Run struct {
 
 // Secret is a value that stands in a file of its own.
 type Secret struct {
-	File string `yaml:"file" required:"true" doc:"file that holds the value; read on the target machine" format:"path"`
+	File string `yaml:"file" required:"true" doc:"file that holds the value; read on the target machine" format:"file"`
 }
 
 // Signal is the name of a signal without SIG.
@@ -155,7 +155,7 @@ type Limits struct {
 
 // CGI is the script or the folder of scripts of an app of type cgi.
 type CGI struct {
-	Script         string   `yaml:"script" doc:"one program" format:"path"`
+	Script         string   `yaml:"script" doc:"one program" format:"file"`
 	Directory      string   `yaml:"directory" doc:"a folder of programs; ends in /" format:"dir"`
 	Arguments      []string `yaml:"arguments" doc:"arguments of script"`
 	AddStatus      bool     `yaml:"add_status" default:"true" doc:"add the Status line where a script leaves it out"`
@@ -169,7 +169,7 @@ type CGI struct {
 // WSGI is the Python callable of an app of type wsgi.
 type WSGI struct {
 	Module  string     `yaml:"module" format:"module" doc:"the callable; required for type wsgi"`
-	Python  string     `yaml:"python" default:"/usr/bin/python3" doc:"the interpreter" format:"path"`
+	Python  string     `yaml:"python" default:"/usr/bin/python3" doc:"the interpreter" format:"file"`
 	Path    []string   `yaml:"path" doc:"sys.path entries; default is run.directory" format:"path"`
 	Server  WSGIServer `yaml:"server" default:"builtin" doc:"what calls the callable; custom means run.command"`
 	Style   WSGIStyle  `yaml:"style" doc:"prefork: workers; zygote: imported once, a fresh fork a request; once: a process a request; default is prefork when resident and once when per-request"`
@@ -283,9 +283,9 @@ func (BalanceMethod) Values() []string { return []string{"round-robin", "least-c
 
 // Extra names files that a web server includes inside the location.
 type Extra struct {
-	Nginx    string `yaml:"nginx" doc:"file for nginx" format:"path"`
-	Lighttpd string `yaml:"lighttpd" doc:"file for Lighttpd" format:"path"`
-	Apache   string `yaml:"apache" doc:"file for Apache" format:"path"`
+	Nginx    string `yaml:"nginx" doc:"file for nginx" format:"file"`
+	Lighttpd string `yaml:"lighttpd" doc:"file for Lighttpd" format:"file"`
+	Apache   string `yaml:"apache" doc:"file for Apache" format:"file"`
 }
 
 // Health is the request that verify, doctor and probes send.

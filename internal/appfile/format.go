@@ -87,6 +87,10 @@ var formats = []format{
 		pattern: "^/", valid: validPath, clean: path.Clean,
 	},
 	{
+		name: "file", code: "bad-path", words: "an absolute path of a file, without . and .. segments", example: "/etc/scgikit/blog.env",
+		pattern: "^/.*[^/]$", valid: validFile,
+	},
+	{
 		name: "dir", code: "bad-path", words: "an absolute path that ends in /", example: "/srv/blog/static/",
 		pattern: "^/(.*/)?$", valid: validDir,
 	},
@@ -227,6 +231,16 @@ func validPath(s string) *fault {
 		return &fault{message: fmt.Sprintf("%q goes up with ..", s), hint: fmt.Sprintf("write %q, if that is what is meant", path.Clean(s))}
 	case path.Clean(s) != s && path.Clean(s)+"/" != s:
 		return &fault{message: fmt.Sprintf("%q is not in its shortest form", s), hint: fmt.Sprintf("write %q", path.Clean(s))}
+	}
+	return nil
+}
+
+func validFile(s string) *fault {
+	if f := validPath(s); f != nil {
+		return f
+	}
+	if strings.HasSuffix(s, "/") {
+		return &fault{message: fmt.Sprintf("%q is a folder", s), hint: "write the path of the file itself"}
 	}
 	return nil
 }
