@@ -9,15 +9,12 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
-	"text/template"
 
 	"scgikit/internal/appfile"
 	"scgikit/internal/diag"
 	"scgikit/internal/fileset"
 	"scgikit/internal/quote"
-	"scgikit/templates"
 )
 
 // Renderer renders targets. It keeps parsed templates, so one Renderer serves
@@ -29,11 +26,6 @@ type Renderer struct {
 
 	parsed  map[string]*parsedTemplate
 	digests map[*appfile.App]string
-}
-
-type parsedTemplate struct {
-	tmpl   *template.Template
-	digest string
 }
 
 // Render returns the files of one target for the apps, below a folder of the
@@ -107,59 +99,17 @@ func (r *Renderer) add(set *fileset.Set, t *Target, s *Spec) error {
 		if err != nil {
 			return err
 		}
-		var b bytes.Buffer
-		if err := parsed.tmpl.Execute(&b, s.Data); err != nil {
+		if f.Data, err = parsed.execute(s.Data); err != nil {
 			return err
 		}
-		f.Data = b.Bytes()
+		if s.Tidy != nil {
+			f.Data = s.Tidy(f.Data)
+		}
 		if !s.NoHeader {
 			f.Data = withHeader(f.Data, t.Name, s.Apps, r.inputs(parsed, s.Apps))
 		}
 	}
 	return set.Add(f)
-}
-
-// template returns the template of a name, from Overrides first.
-func (r *Renderer) template(t *Target, name string) (*parsedTemplate, error) {
-	file := path.Join(t.Name, name)
-	if got, ok := r.parsed[file]; ok {
-		return got, nil
-	}
-	text, err := r.read(file)
-	if err != nil {
-		return nil, err
-	}
-	tmpl, err := template.New(file).Option("missingkey=error").Funcs(t.funcs()).Parse(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("template: %w", err)
-	}
-	sum := sha256.Sum256(text)
-	got := &parsedTemplate{tmpl: tmpl, digest: hex.EncodeToString(sum[:])}
-	if r.parsed == nil {
-		r.parsed = make(map[string]*parsedTemplate)
-	}
-	r.parsed[file] = got
-	return got, nil
-}
-
-func (r *Renderer) read(file string) ([]byte, error) {
-	if r.Overrides != nil {
-		text, err := fs.ReadFile(r.Overrides, file)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return text, err
-		}
-	}
-	return fs.ReadFile(templates.FS, file)
-}
-
-// funcs returns what a template of this target may call: q and qsh print
-// strings, n prints numbers, and the few of sprig that do no harm.
-func (t *Target) funcs() template.FuncMap {
-	funcs := sprigFuncs()
-	funcs["q"] = t.Quote
-	funcs["qsh"] = quote.Sh
-	funcs["n"] = func(v int64) string { return strconv.FormatInt(v, 10) }
-	return funcs
 }
 
 // inputs is a digest of all that a file is made from: descriptions and template.

@@ -63,8 +63,10 @@ type Target struct {
 	// Files returns what to render. It decides everything; templates lay out.
 	Files func(*Scope) ([]Spec, error)
 
-	// Quote is {{ q … }} in the target's templates.
-	Quote func(string) (string, error)
+	// Quote is {{ q … }} in the target's templates, but for those that Quotes
+	// names: a target that writes several syntaxes has a template for each.
+	Quote  func(string) (string, error)
+	Quotes map[string]func(string) (string, error)
 }
 
 // Scope is what one target renders in one run.
@@ -85,10 +87,11 @@ type Spec struct {
 	Link  string // of a symlink
 	Apps  []*appfile.App
 
-	Template string // "location.conf.tmpl" in the target's folder; "" takes Raw
-	Data     any    // what the template is given
-	Raw      []byte // the bytes themselves, without a header
-	NoHeader bool   // of a file whose syntax has no comments; the manifest covers it
+	Template string              // "location.conf.tmpl" in the target's folder; "" takes Raw
+	Data     any                 // what the template is given
+	Raw      []byte              // the bytes themselves, without a header
+	Tidy     func([]byte) []byte // lays out what the template gave; nil keeps it
+	NoHeader bool                // of a file whose syntax has no comments; the manifest covers it
 }
 
 // Support says what becomes of a field under a target.

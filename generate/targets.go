@@ -4,7 +4,11 @@ import "strings"
 
 // Targets returns every target, in the order that help shows.
 func Targets() []*Target {
-	return []*Target{}
+	return []*Target{
+		nginx,
+		lighttpd,
+		apache,
+	}
 }
 
 // Lookup returns the target of a name.

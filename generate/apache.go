@@ -1,0 +1,353 @@
+package generate
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"scgikit/internal/appfile"
+	"scgikit/internal/diag"
+	"scgikit/internal/fileset"
+	"scgikit/internal/quote"
+)
+
+// apache writes configuration for mod_proxy_scgi, or for mod_scgi.
+//
+// With mod_proxy_scgi an Alias leads every URL of an app to a file of its own,
+// the mount point, and a <Directory> around that file hands the request to the
+// proxy. The file is never served: it makes httpd split the URL into
+// SCRIPT_NAME and PATH_INFO, which ProxyPass does not do. And a <Directory>
+// belongs to one app, while a <Location> would pass its settings on to apps
+// that are mounted below it.
+//
+// The first Alias that matches wins, so a file of Alias lines has a number
+// that falls with the depth of its URL: in the order of names, /blog/admin
+// comes before /blog. SCGIMount of mod_scgi keeps the same rule. <Location>,
+// which mod_scgi needs, goes the other way: the last one wins.
+//
+// Source: https://httpd.apache.org/docs/2.4/mod/mod_proxy_scgi.html;
+// server/util_script.c, ap_add_cgi_vars; server/request.c, ap_directory_walk;
+// https://github.com/nascheme/scgi apache2/mod_scgi.c.
+var apache = &Target{
+	Name:    "apache",
+	Kind:    WebServer,
+	Summary: "mod_proxy_scgi, or SCGIMount of mod_scgi",
+	Source:  "https://httpd.apache.org/docs/2.4/mod/mod_proxy_scgi.html",
+	Options: new(apacheOptions),
+	Fields: webFields(Fields{
+		"http.extra.apache":       {Support: Carried},
+		"http.host":               {Support: Warned, Note: "include the files in the virtual host of that name"},
+		"http.buffering":          {Support: Carried, Note: "Apache always streams; true is a warning"},
+		"http.pass_headers":       {Support: Carried, Note: "it passes all but Status, which is refused"},
+		"http.balance.method":     {Support: Carried, Note: "ip-hash is refused"},
+		"http.balance.max_fails":  {Support: Carried, Note: "1, or 0 for never; others are refused"},
+		"http.timeouts.*":         {Support: Carried, Note: "send and read are one time, the longer one; mod_scgi has read alone"},
+		"http.relative_redirects": {Support: Carried, Note: "pass is refused with mod_scgi, which cannot"},
+		"listen.unix":             {Support: Carried, Note: "refused with mod_scgi"},
+		"run.instances":           {Support: Carried, Note: "several are refused with mod_scgi"},
+	}),
+	Fits:   fitsWeb,
+	Accept: acceptApache,
+	Files:  filesApache,
+	Quote:  quote.Apache,
+}
+
+// apacheModule is the module that speaks SCGI.
+type apacheModule string
+
+const (
+	apacheProxy apacheModule = "proxy"
+	apacheSCGI  apacheModule = "mod_scgi"
+)
+
+// Values lists both modules.
+func (apacheModule) Values() []string { return []string{string(apacheProxy), string(apacheSCGI)} }
+
+// apacheOptions are the keys of options.apache.
+type apacheOptions struct {
+	Module     apacheModule `yaml:"module" default:"proxy" doc:"proxy: mod_proxy_scgi, part of Apache; mod_scgi: the older module with SCGIMount, for TCP and one backend"`
+	MountPoint string       `yaml:"mount_point" default:"/usr/share/scgikit/mount-point" doc:"folder for the files that Alias lines of mod_proxy_scgi lead to; the app's own is NAME/app below it" format:"path"`
+}
+
+func apacheOptionsOf(a *appfile.App) apacheOptions {
+	return option(a, "apache", apacheOptions{Module: apacheProxy, MountPoint: "/usr/share/scgikit/mount-point"})
+}
+
+func acceptApache(s *Scope, a *appfile.App) diag.List {
+	list := append(acceptWeb(s, a), acceptDepth(a)...)
+	for i, h := range a.HTTP.PassHeaders {
+		if strings.EqualFold(h, "Status") {
+			list = append(list, a.Problem(fmt.Sprintf("http.pass_headers[%d]", i), "cannot-carry", "apache never passes the Status line of the app on", "remove it"))
+		}
+	}
+	if a.IsSet("http.buffering") && a.HTTP.Buffering {
+		list = append(list, a.Warning("http.buffering", "not-carried", "apache passes an answer on as it comes", "nothing is lost; remove the key where no other web server needs it"))
+	}
+	for i, st := range a.HTTP.Static {
+		field := fmt.Sprintf("http.static[%d]", i)
+		if strings.ContainsAny(st.Dir, "*?[]") {
+			list = append(list, a.Problem(field+".dir", "cannot-quote", "apache takes *, ? and [] in the path of a folder for a pattern", "use a folder without them"))
+		}
+		list = append(list, warnRounding(s, a, map[string]time.Duration{field + ".expires": st.Expires})...)
+		list = append(list, sharedFolder(s, a, i)...)
+	}
+	if apacheOptionsOf(a).Module == apacheSCGI {
+		return append(list, acceptModSCGI(s, a)...)
+	}
+	if strings.ContainsAny(a.Listen.Unix, "|%") {
+		list = append(list, a.Problem("listen.unix", "cannot-quote", "apache does not take | and % in the path of a socket", "use a path without them"))
+	}
+	t := a.HTTP.Timeouts
+	if t.Send != t.Read && a.IsSet("http.timeouts.send") {
+		list = append(list, a.Warning("http.timeouts.send", "not-carried",
+			fmt.Sprintf("apache has one time for sending and reading: %s", max(t.Send, t.Read)), "set both to one value"))
+	}
+	if len(a.Backends()) > 1 {
+		if a.HTTP.Balance.Method == appfile.IPHash {
+			list = append(list, a.Problem("http.balance.method", "cannot-carry", "apache has no balancing by the client's address", "set round-robin or least-conn"))
+		}
+		if a.HTTP.Balance.MaxFails > 1 {
+			list = append(list, a.Problem("http.balance.max_fails", "cannot-carry", "apache takes a backend out at its first failure", "set 1, or 0 for never"))
+		}
+		list = append(list, warnRounding(s, a, map[string]time.Duration{"http.balance.fail_timeout": a.HTTP.Balance.FailTimeout})...)
+	}
+	return list
+}
+
+// acceptModSCGI returns what mod_scgi adds: it speaks TCP to one backend, and
+// turns every answer with a relative Location into a request of its own.
+func acceptModSCGI(s *Scope, a *appfile.App) diag.List {
+	const hint = "set options.apache.module: proxy"
+	var list diag.List
+	if a.HTTP.RelativeRedirects == appfile.RedirectsPass {
+		list = append(list, a.Problem("options.apache.module", "cannot-carry",
+			"mod_scgi cannot pass a relative redirect on: it asks the app again, with GET, and answers 200", "set http.relative_redirects: internal if the app can bear that, or "+hint))
+	}
+	if a.Listen.Unix != "" {
+		list = append(list, a.Problem("listen.unix", "cannot-carry", "mod_scgi speaks TCP only", "set listen.tcp, or "+hint))
+	}
+	if len(a.Backends()) > 1 {
+		list = append(list, a.Problem("run.instances", "cannot-carry", "mod_scgi knows one backend", hint))
+	}
+	for _, field := range []string{"http.timeouts.connect", "http.timeouts.send"} {
+		if a.IsSet(field) {
+			list = append(list, a.Warning(field, "not-carried", "mod_scgi has one timeout, that of http.timeouts.read", hint))
+		}
+	}
+	list = append(list, warnRounding(s, a, map[string]time.Duration{"http.timeouts.read": a.HTTP.Timeouts.Read})...)
+	list = append(list, a.Warning("options.apache.module", "mod-scgi",
+		"mod_scgi answers chunked uploads with 411, always passes the Authorization header on, and tries a dead backend for 15 seconds", hint))
+	if len(a.HTTP.Params) > 0 {
+		for _, other := range s.Project.Apps {
+			if other != a && strings.HasPrefix(other.HTTP.Mount, a.HTTP.Mount) && apacheOptionsOf(other).Module == apacheSCGI {
+				p := a.Warning("http.params", "mod-scgi", "with mod_scgi they reach "+other.Name+" as well, which is mounted below", hint)
+				span := other.Origin("http.mount").Span
+				p.Other = &span
+				list = append(list, p)
+			}
+		}
+	}
+	return list
+}
+
+// sharedFolder refuses a folder that another app serves in another way: a
+// <Directory> section is one for the whole server.
+func sharedFolder(s *Scope, a *appfile.App, i int) diag.List {
+	st := a.HTTP.Static[i]
+	for _, other := range s.Project.Apps {
+		for j, theirs := range other.HTTP.Static {
+			if other == a && j >= i {
+				break
+			}
+			if theirs.Dir != st.Dir || theirs.Expires == st.Expires && theirs.Index == st.Index &&
+				slices.Equal(other.HTTP.Allow, a.HTTP.Allow) && slices.Equal(other.HTTP.Deny, a.HTTP.Deny) {
+				continue
+			}
+			p := a.Problem(fmt.Sprintf("http.static[%d].dir", i), "shared-folder",
+				"apache has one set of rules for a folder, and "+other.Name+" serves it with others", "give both the same expires, index, allow and deny")
+			span := other.Origin(fmt.Sprintf("http.static[%d].dir", j)).Span
+			p.Other = &span
+			return diag.List{p}
+		}
+	}
+	return nil
+}
+
+// apacheApp is an app as the templates see it.
+type apacheApp struct {
+	*webApp
+	BarePattern string // of RedirectMatch
+	MountFile   string // what the Alias of the mount leads to; "" with mod_scgi
+	MountDir    string
+	AliasURL    string
+	AliasTo     string
+	Handler     string
+	Workers     []string
+	Balancer    string
+	Method      string   // "lbmethod=byrequests"
+	Settings    []string // of every backend: "timeout=60"
+	Internal    bool
+	Modules     []apacheNeed
+
+	ModSCGI     bool
+	Address     string // of SCGIMount
+	ReadSeconds int64
+	Location    string
+}
+
+// apacheNeed is a module that the file needs, and what to say where it is
+// missing.
+type apacheNeed struct{ Module, Text string }
+
+// apacheFile is one file: the mount, folders, or both.
+type apacheFile struct {
+	*apacheApp
+	Mounts  bool
+	Folders []apacheFolder // the longest URL first
+}
+
+// apacheFolder is a folder that Apache serves.
+type apacheFolder struct {
+	*apacheApp
+	webStatic
+	DirPath string // without its final slash, for <Directory>
+	Age     string
+}
+
+func filesApache(s *Scope) ([]Spec, error) {
+	var specs []Spec
+	for _, a := range s.Apps {
+		app := newApacheApp(a)
+		byDepth, depths := app.staticsByDepth(a.Depth())
+		if !slices.Contains(depths, a.Depth()) {
+			depths = append(depths, a.Depth())
+		}
+		for _, depth := range depths {
+			file := &apacheFile{apacheApp: app, Mounts: depth == a.Depth()}
+			name := a.Name + "-static"
+			if file.Mounts {
+				name = a.Name
+			}
+			for _, st := range byDepth[depth] {
+				file.Folders = append(file.Folders, apacheFolder{
+					apacheApp: app, webStatic: st, DirPath: path.Clean(st.Dir), Age: fmt.Sprintf("access plus %d seconds", st.Expires),
+				})
+			}
+			spec := func(number int, suffix, template string) Spec {
+				return Spec{
+					Path: fmt.Sprintf("scgikit-%02d-%s%s.conf", number, name, suffix), Kind: fileset.Regular, Mode: 0o644,
+					Place: "server", Apps: []*appfile.App{a}, Template: template, Data: file, Tidy: indentSections,
+				}
+			}
+			specs = append(specs, spec(50-depth, "-paths", "paths.conf.tmpl"), spec(50+depth, "", "app.conf.tmpl"))
+		}
+		if app.MountFile != "" {
+			specs = append(specs, Spec{
+				Path: "mount-point/" + a.Name + "/app", Kind: fileset.Regular, Mode: 0o644, Place: app.MountFile, Apps: []*appfile.App{a},
+				Raw: []byte("Apache looks for this file to split the URLs of " + a.Name + "; it is never served.\n"),
+			})
+		}
+	}
+	return specs, nil
+}
+
+func newApacheApp(a *appfile.App) *apacheApp {
+	o := apacheOptionsOf(a)
+	app := &apacheApp{
+		webApp: newWebApp(a, a.HTTP.Extra.Apache), Internal: a.HTTP.RelativeRedirects == appfile.RedirectsInternal,
+		BarePattern: "^" + literal(a.Prefix()) + "$", ModSCGI: o.Module == apacheSCGI,
+	}
+	needs := []string{"alias"}
+	if app.ModSCGI {
+		app.Address, app.ReadSeconds = a.Addr().String(), wholeSeconds(a.HTTP.Timeouts.Read)
+		app.Location = a.Prefix()
+		if app.Root {
+			app.Location = "/"
+		}
+		needs = append(needs, "scgi", "headers")
+	} else {
+		app.proxy(a, o)
+		needs = append(needs, "proxy", "proxy_scgi")
+		if app.Balancer != "" {
+			needs = append(needs, "proxy_balancer", strings.Replace(app.Method, "=", "_", 1))
+		}
+	}
+	if len(app.Params) > 0 {
+		needs = append(needs, "env")
+	}
+	if len(app.Hide) > 0 {
+		needs = append(needs, "headers")
+	}
+	if len(app.Statics) > 0 {
+		needs = append(needs, "dir", "expires")
+	}
+	slices.Sort(needs)
+	for _, module := range slices.Compact(needs) {
+		app.Modules = append(app.Modules, apacheNeed{
+			Module: module + "_module",
+			Text:   "scgikit: " + a.Name + " needs mod_" + module + "; on Debian: a2enmod " + module,
+		})
+	}
+	return app
+}
+
+// proxy fills what mod_proxy_scgi needs.
+func (app *apacheApp) proxy(a *appfile.App, o apacheOptions) {
+	app.MountDir = path.Join(o.MountPoint, a.Name)
+	app.MountFile = app.MountDir + "/app"
+	app.AliasURL, app.AliasTo = a.Prefix(), app.MountFile
+	if app.Root {
+		// With "/" the rest of the URL has no slash of its own before it.
+		app.AliasURL, app.AliasTo = "/", app.MountFile+"/"
+	}
+	for i, b := range app.Backends {
+		app.Workers = append(app.Workers, apacheWorker(a, i, b))
+	}
+	t := a.HTTP.Timeouts
+	wait := t.Read
+	if a.IsSet("http.timeouts.send") {
+		wait = max(t.Send, t.Read)
+	}
+	app.Settings = []string{"connectiontimeout=" + apacheTime(t.Connect), "timeout=" + apacheTime(wait)}
+	if len(app.Workers) == 1 {
+		app.Handler = "proxy:" + app.Workers[0]
+		app.Settings = append(app.Settings, "retry=0")
+		return
+	}
+	app.Balancer = "balancer://scgikit-" + a.Name
+	app.Handler = "proxy:" + app.Balancer
+	app.Method = "lbmethod=byrequests"
+	if a.HTTP.Balance.Method == appfile.LeastConn {
+		app.Method = "lbmethod=bybusyness"
+	}
+	app.Settings = append(app.Settings, "retry="+strconv.FormatInt(wholeSeconds(a.HTTP.Balance.FailTimeout), 10))
+	if a.HTTP.Balance.MaxFails == 0 {
+		app.Settings = append(app.Settings, "status=+I") // never taken out
+	}
+}
+
+// apacheWorker writes the address of a backend. The name behind a socket's
+// path differs for each: Apache knows a worker by it, and would send the
+// requests for two sockets with one name to the first.
+func apacheWorker(a *appfile.App, i int, b appfile.Addr) string {
+	if b.Unix != "" {
+		name := "scgikit-" + a.Name
+		if i > 0 {
+			name += "-" + strconv.Itoa(i+1)
+		}
+		return "unix:" + b.Unix + "|scgi://" + name
+	}
+	return "scgi://" + b.String()
+}
+
+// apacheTime writes a time in seconds, or in milliseconds where that is not
+// whole.
+func apacheTime(d time.Duration) string {
+	if d%time.Second == 0 {
+		return strconv.FormatInt(int64(d/time.Second), 10)
+	}
+	return strconv.FormatInt(int64((d+time.Millisecond-1)/time.Millisecond), 10) + "ms"
+}

@@ -1,0 +1,302 @@
+package generate
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"scgikit/internal/appfile"
+	"scgikit/internal/diag"
+	"scgikit/internal/quote"
+)
+
+// nginx writes locations for ngx_http_scgi_module, or whole server blocks.
+//
+// In both forms a prefix is two locations: "= /blog" and "^~ /blog/". The
+// second one matches no /blog2, and the "^~" keeps regular expressions of the
+// same server ("location ~ \.php$") from taking requests away. Of several
+// prefixes the longest wins, so the order of files does not matter.
+//
+// Source: https://nginx.org/en/docs/http/ngx_http_scgi_module.html
+var nginx = &Target{
+	Name:    "nginx",
+	Kind:    WebServer,
+	Summary: "locations or server blocks with scgi_pass",
+	Source:  "https://nginx.org/en/docs/http/ngx_http_scgi_module.html",
+	Options: new(nginxOptions),
+	Fields: webFields(Fields{
+		"http.extra.nginx":        {Support: Carried},
+		"http.relative_redirects": {Support: Carried, Note: "internal: a warning; the browser follows the redirect"},
+		"http.host":               {Support: Carried, Note: "as: location leaves it to the server block around it"},
+	}),
+	Fits:   fitsWeb,
+	Accept: acceptNginx,
+	Files:  filesNginx,
+	Quote:  quote.Nginx,
+}
+
+// nginxForm is what nginx files are made for.
+type nginxForm string
+
+const (
+	nginxLocation nginxForm = "location"
+	nginxServer   nginxForm = "server"
+)
+
+// Values lists both forms.
+func (nginxForm) Values() []string { return []string{string(nginxLocation), string(nginxServer)} }
+
+// nginxOptions are the keys of options.nginx.
+type nginxOptions struct {
+	As            nginxForm `yaml:"as" default:"location" doc:"location: a file to include inside a server block; server: a whole server block for each host"`
+	Listen        []string  `yaml:"listen" default:"80" doc:"addresses of the server block, as nginx writes them: 80, 127.0.0.1:8080, [::]:80"`
+	DefaultServer bool      `yaml:"default_server" default:"false" doc:"the server block answers for hosts that no other names"`
+	Root          string    `yaml:"root" doc:"document root of the server block; without it, what no app serves is 404" format:"path"`
+}
+
+func nginxOptionsOf(a *appfile.App) nginxOptions {
+	return option(a, "nginx", nginxOptions{As: nginxLocation, Listen: []string{"80"}})
+}
+
+// listenSyntax is a port, or an address with one; further words of the
+// directive would need a look of their own.
+var listenSyntax = regexp.MustCompile(`^((?:[0-9.]+|\[[0-9a-fA-F:.]+\]|\*|localhost):)?([0-9]{1,5})$`)
+
+func acceptNginx(s *Scope, a *appfile.App) diag.List {
+	list := acceptWeb(s, a)
+	o := nginxOptionsOf(a)
+	if a.HTTP.RelativeRedirects == appfile.RedirectsInternal {
+		list = append(list, a.Warning("http.relative_redirects", "not-carried",
+			"nginx passes relative redirects on; the browser follows them", "the page is the same; remove the key where no Apache needs it"))
+	}
+	if strings.ContainsAny(a.HTTP.Extra.Nginx, "*?[") {
+		list = append(list, a.Problem("http.extra.nginx", "cannot-quote",
+			"nginx takes *, ? and [ in the path of an include for a pattern", "name one file without them"))
+	}
+	for i, st := range a.HTTP.Static {
+		if st.Expires%time.Second != 0 {
+			list = append(list, warnRounding(s, a, map[string]time.Duration{fmt.Sprintf("http.static[%d].expires", i): st.Expires})...)
+		}
+	}
+	if o.As == nginxLocation {
+		list = append(list, noHostHere(s, a, "the server block")...)
+		for _, key := range []string{"listen", "root", "default_server"} {
+			if a.IsSet("options.nginx." + key) {
+				list = append(list, a.Warning("options.nginx."+key, "not-carried", "belongs to a server block", "set options.nginx.as: server, or remove it"))
+			}
+		}
+		return list
+	}
+	for i, l := range o.Listen {
+		m := listenSyntax.FindStringSubmatch(l)
+		field := fmt.Sprintf("options.nginx.listen[%d]", i)
+		if m == nil {
+			list = append(list, a.Problem(field, "bad-address", fmt.Sprintf("%q is not an address to listen on", l), "write a port, or an address and a port: 80, 127.0.0.1:8080, [::]:80"))
+			continue
+		}
+		if port, err := strconv.ParseUint(m[2], 10, 16); err != nil || port == 0 {
+			list = append(list, a.Problem(field, "bad-address", m[2]+" is not a port", "use a number from 1 to 65535"))
+		}
+	}
+	return append(list, sharedServer(s, a, o)...)
+}
+
+// sharedServer returns the problems of an app that shares a server block, or a
+// part of its hosts, with an earlier one: a block has one list of addresses and
+// one root, and a host belongs to one block.
+func sharedServer(s *Scope, a *appfile.App, o nginxOptions) diag.List {
+	var list diag.List
+	against := func(other *appfile.App, field, message, hint string) {
+		p := a.Problem(field, "server-conflict", message, hint)
+		span := other.Origin(field).Span
+		p.Other = &span
+		list = append(list, p)
+	}
+	hosts := hostNames(a)
+	for _, other := range s.Apps {
+		if other == a {
+			break
+		}
+		oo := nginxOptionsOf(other)
+		if oo.As != nginxServer {
+			continue
+		}
+		otherHosts := hostNames(other)
+		if !slices.Equal(hosts, otherHosts) {
+			if i := slices.IndexFunc(hosts, func(h string) bool { return slices.Contains(otherHosts, h) }); i >= 0 {
+				against(other, "http.host", fmt.Sprintf("%s is a host of %s as well, next to others", hosts[i], other.Name),
+					"give both apps the same hosts, or hosts of their own")
+			}
+			continue
+		}
+		if !slices.Equal(o.Listen, oo.Listen) {
+			against(other, "options.nginx.listen", "is not that of "+other.Name+", which stands in the same server block", "give both the same addresses")
+		}
+		if o.Root != oo.Root {
+			against(other, "options.nginx.root", "is not that of "+other.Name+", which stands in the same server block", "give both the same root")
+		}
+		if o.DefaultServer != oo.DefaultServer {
+			against(other, "options.nginx.default_server", "is not that of "+other.Name+", which stands in the same server block", "give both the same value")
+		}
+	}
+	return list
+}
+
+// nginxApp is an app as the templates see it.
+type nginxApp struct {
+	*webApp
+	PassTo    string // argument of scgi_pass
+	Split     string // pattern that cuts the prefix off the decoded path
+	Upstream  *nginxUpstream
+	Locations []nginxLocationBlock
+	Folders   []nginxFolder
+
+	ConnectTime, SendTime, ReadTime, BodySize string
+}
+
+// nginxLocationBlock is a location that passes requests to the app.
+type nginxLocationBlock struct {
+	*nginxApp
+	Exact bool // PREFIX itself: PATH_INFO is empty
+}
+
+// nginxFolder is a location that serves files.
+type nginxFolder struct {
+	webStatic
+	ExpiresTime string
+}
+
+// nginxUpstream is a group of backends.
+type nginxUpstream struct {
+	Name     string
+	LeastCon bool
+	IPHash   bool
+	Servers  []string
+	MaxFails int64
+	FailTime string
+}
+
+// nginxBlock is a server block.
+type nginxBlock struct {
+	Hosts   []string
+	Listen  []string
+	Default bool
+	Root    string
+	NoRoot  bool // no app at / and no document root
+	Apps    []*nginxApp
+
+	apps []*appfile.App
+}
+
+func filesNginx(s *Scope) ([]Spec, error) {
+	var specs []Spec
+	blocks := make(map[string]*nginxBlock)
+	var names []string
+	for _, a := range s.Apps {
+		app, o := newNginxApp(a), nginxOptionsOf(a)
+		if o.As == nginxServer {
+			name := nginxBlockName(app.Hosts)
+			block, ok := blocks[name]
+			if !ok {
+				block = &nginxBlock{Hosts: app.Hosts, Listen: o.Listen, Default: o.DefaultServer, Root: o.Root, NoRoot: o.Root == ""}
+				blocks[name] = block
+				names = append(names, name)
+			}
+			block.NoRoot = block.NoRoot && !app.Root
+			block.Apps = append(block.Apps, app)
+			block.apps = append(block.apps, a)
+			continue
+		}
+		if app.Upstream != nil {
+			specs = append(specs, Spec{
+				Path: a.Name + ".http.conf", Mode: 0o644, Place: "http", Apps: []*appfile.App{a},
+				Template: "http.conf.tmpl", Data: app, Tidy: indentBraces,
+			})
+		}
+		specs = append(specs, Spec{
+			Path: a.Name + ".location.conf", Mode: 0o644, Place: "server", Apps: []*appfile.App{a},
+			Template: "location.conf.tmpl", Data: app, Tidy: indentBraces,
+		})
+	}
+	for _, name := range names {
+		block := blocks[name]
+		// Longest first reads like the order in which nginx decides.
+		slices.SortStableFunc(block.Apps, func(a, b *nginxApp) int { return len(b.Mount) - len(a.Mount) })
+		specs = append(specs, Spec{
+			Path: name + ".server.conf", Mode: 0o644, Place: "http", Apps: block.apps,
+			Template: "server.conf.tmpl", Data: block, Tidy: indentBraces,
+		})
+	}
+	return specs, nil
+}
+
+// nginxBlockName names the file of a server block by its first host.
+func nginxBlockName(hosts []string) string {
+	if len(hosts) == 0 {
+		return "default"
+	}
+	return strings.NewReplacer("*", "_", ":", "-", "[", "", "]", "").Replace(hosts[0])
+}
+
+func newNginxApp(a *appfile.App) *nginxApp {
+	app := &nginxApp{webApp: newWebApp(a, a.HTTP.Extra.Nginx)}
+	// "(?s)": a decoded path may hold a newline, which a dot does not match
+	// otherwise. There is no "$" at the end: it means the same without.
+	app.Split = "(?s)^(" + literal(app.Prefix) + ")(/.*)"
+	app.ConnectTime, app.SendTime, app.ReadTime = nginxTime(app.Connect), nginxTime(app.Send), nginxTime(app.Read)
+	app.BodySize = nginxSize(app.MaxBody)
+	for _, st := range app.Statics {
+		app.Folders = append(app.Folders, nginxFolder{webStatic: st, ExpiresTime: strconv.FormatInt(st.Expires, 10) + "s"})
+	}
+	if app.Bare {
+		app.Locations = append(app.Locations, nginxLocationBlock{nginxApp: app, Exact: true})
+	}
+	app.Locations = append(app.Locations, nginxLocationBlock{nginxApp: app})
+	if len(app.Backends) == 1 {
+		app.PassTo = nginxAddr(app.Backends[0])
+		return app
+	}
+	balance := a.HTTP.Balance
+	app.Upstream = &nginxUpstream{
+		Name: "scgikit_" + app.Ident, LeastCon: balance.Method == appfile.LeastConn, IPHash: balance.Method == appfile.IPHash,
+		MaxFails: int64(balance.MaxFails), FailTime: nginxTime(balance.FailTimeout),
+	}
+	for _, b := range app.Backends {
+		app.Upstream.Servers = append(app.Upstream.Servers, nginxAddr(b))
+	}
+	app.PassTo = app.Upstream.Name
+	return app
+}
+
+// nginxAddr writes an address as scgi_pass and server take it: without
+// "scgi://", which would be taken for a host.
+func nginxAddr(a appfile.Addr) string {
+	if ip, err := netip.ParseAddr(a.Host); err == nil && ip.Is6() {
+		return "[" + a.Host + "]:" + strconv.Itoa(a.Port)
+	}
+	return a.String()
+}
+
+// nginxTime writes a time in seconds, or in milliseconds where that is not
+// whole.
+func nginxTime(d time.Duration) string {
+	if d%time.Second == 0 {
+		return strconv.FormatInt(int64(d/time.Second), 10) + "s"
+	}
+	return strconv.FormatInt(int64((d+time.Millisecond-1)/time.Millisecond), 10) + "ms"
+}
+
+// nginxSize writes a number of bytes in the largest unit that divides it.
+func nginxSize(n int64) string {
+	switch {
+	case n != 0 && n%(1<<20) == 0:
+		return strconv.FormatInt(n>>20, 10) + "m"
+	case n != 0 && n%(1<<10) == 0:
+		return strconv.FormatInt(n>>10, 10) + "k"
+	}
+	return strconv.FormatInt(n, 10)
+}

@@ -1,0 +1,234 @@
+// Package webserver runs a real web server from generated files, without
+// privilege and without touching the machine's own configuration: it writes a
+// complete configuration around the files in a private folder, asks the program
+// whether it takes it, and can start it on a loopback port.
+package webserver
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"scgikit/internal/fileset"
+)
+
+// Program is a web server.
+type Program string
+
+// The web servers. The words are those of the targets.
+const (
+	Nginx    Program = "nginx"
+	Lighttpd Program = "lighttpd"
+	Apache   Program = "apache"
+)
+
+// Programs lists every web server.
+func Programs() []Program { return []Program{Nginx, Lighttpd, Apache} }
+
+// Names returns what the program's file may be called.
+func (p Program) Names() []string {
+	if p == Apache {
+		return []string{"apache2", "httpd"}
+	}
+	return []string{string(p)}
+}
+
+// Places of a file, as the targets name them.
+const (
+	PlaceHTTP   = "http"   // nginx: inside http{}
+	PlaceServer = "server" // nginx: inside a server{}; Lighttpd, Apache: the server's configuration
+	PlaceFile   = "file"   // no configuration; see Site.Replace
+)
+
+// Site is one web server with its files.
+type Site struct {
+	Program Program
+	Binary  string         // path of the program; "" lets Find choose
+	Dir     string         // private folder, absolute; made where it is missing
+	Files   []fileset.File // of one target; those with another Target are left out
+	Listen  string         // address; "" is a port of 127.0.0.1 that the kernel chooses
+	Root    string         // document root; "" is an empty folder in Dir
+
+	// Stubs are files that the generated ones include from the machine
+	// ("http.extra"). They need not be here: empty ones take their place.
+	Stubs []string
+
+	// Replace holds texts that stand in the files and what takes their place,
+	// for paths that exist on the target machine only. The longest is replaced first.
+	Replace map[string]string
+
+	// Modules are further LoadModule arguments for Apache, as
+	// "scgi_module /path/mod_scgi.so".
+	Modules []string
+}
+
+// Find returns the path of a web server's program.
+func Find(p Program) (path string, ok bool) {
+	dirs := slices.Concat(filepath.SplitList(os.Getenv("PATH")),
+		[]string{"/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/bin"})
+	for _, name := range p.Names() {
+		for _, dir := range dirs {
+			file := filepath.Join(dir, name)
+			if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+				return file, true
+			}
+		}
+	}
+	return "", false
+}
+
+// ErrNotFound says that the web server's program is not on this machine.
+var ErrNotFound = errors.New("program not found")
+
+func (s *Site) binary() (string, error) {
+	if s.Binary != "" {
+		return s.Binary, nil
+	}
+	if file, ok := Find(s.Program); ok {
+		return file, nil
+	}
+	return "", fmt.Errorf("%s: %w", s.Program, ErrNotFound)
+}
+
+// Write writes the files and a configuration around them into Dir. Where Listen
+// is empty, it is set to an address that was free a moment ago. As root, the
+// folder is given to the unprivileged user that the server will run as.
+func (s *Site) Write() error {
+	if !filepath.IsAbs(s.Dir) {
+		return fmt.Errorf("web server: folder %q is not absolute", s.Dir)
+	}
+	if s.Listen == "" {
+		addr, err := freeAddr()
+		if err != nil {
+			return fmt.Errorf("web server: %w", err)
+		}
+		s.Listen = addr
+	}
+	for _, dir := range []string{s.Dir, filepath.Join(s.Dir, "root"), filepath.Join(s.Dir, "temp"), filepath.Join(s.Dir, "stub")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if s.Root == "" {
+		s.Root = filepath.Join(s.Dir, "root")
+	}
+	files, err := s.writeFiles()
+	if err != nil {
+		return err
+	}
+	main, err := s.mainConfig(files)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.conf(), main, 0o644); err != nil {
+		return err
+	}
+	return s.giveAway()
+}
+
+func (s *Site) conf() string { return filepath.Join(s.Dir, string(s.Program)+".conf") }
+
+func (s *Site) log() string { return filepath.Join(s.Dir, "error.log") }
+
+// placed is a written file and the place it is included from.
+type placed struct{ path, place string }
+
+func (s *Site) writeFiles() ([]placed, error) {
+	replacer, err := s.replacer()
+	if err != nil {
+		return nil, err
+	}
+	files := slices.Clone(s.Files)
+	// The order in which the program would read the folder.
+	slices.SortFunc(files, func(a, b fileset.File) int { return strings.Compare(a.Path, b.Path) })
+	var out []placed
+	for i := range files {
+		f := &files[i]
+		if f.Kind != fileset.Regular || (f.Target != "" && f.Target != string(s.Program)) {
+			continue
+		}
+		path := filepath.Join(s.Dir, "files", filepath.FromSlash(f.Path))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return nil, err
+		}
+		data := replacer.Replace(string(f.Data))
+		if s.Program == Nginx {
+			data = listenOn(data, s.Listen)
+		}
+		if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
+			return nil, err
+		}
+		out = append(out, placed{path, f.Place})
+	}
+	return out, nil
+}
+
+// replacer returns what turns paths of the target machine into paths of this
+// site: the stubs, which it writes, and Replace.
+func (s *Site) replacer() (*strings.Replacer, error) {
+	swap := maps.Clone(s.Replace)
+	if swap == nil {
+		swap = make(map[string]string)
+	}
+	for i, stub := range s.Stubs {
+		path := filepath.Join(s.Dir, "stub", strconv.Itoa(i))
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			return nil, err
+		}
+		swap[stub] = path
+	}
+	old := slices.SortedFunc(maps.Keys(swap), func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	var pairs []string
+	for _, text := range old {
+		pairs = append(pairs, text, swap[text])
+	}
+	return strings.NewReplacer(pairs...), nil
+}
+
+func (s *Site) mainConfig(files []placed) ([]byte, error) {
+	switch s.Program {
+	case Nginx:
+		return s.nginxConfig(files)
+	case Lighttpd:
+		return s.lighttpdConfig(files)
+	case Apache:
+		return s.apacheConfig(files)
+	}
+	return nil, fmt.Errorf("web server: no program %q", s.Program)
+}
+
+// giveAway makes the folder belong to the user the server runs as.
+func (s *Site) giveAway() error {
+	cred, err := credential()
+	if cred == nil || err != nil {
+		return err
+	}
+	return filepath.WalkDir(s.Dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, int(cred.Uid), int(cred.Gid))
+	})
+}
+
+// freeAddr returns a loopback address whose port the kernel has just handed out.
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = l.Close() }() // nothing was sent; there is nothing to lose
+	return l.Addr().String(), nil
+}
