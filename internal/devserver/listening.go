@@ -1,0 +1,38 @@
+package devserver
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"scgikit/internal/appfile"
+)
+
+// probeTimeout bounds one attempt to connect.
+const probeTimeout = time.Second
+
+// listens reports whether a program accepts connections at an address. It asks
+// the system's own list where there is one, because a server takes a connection
+// that is closed at once for a bad request, and logs it.
+func listens(ctx context.Context, addr appfile.Addr) bool {
+	found, known := listed(addr)
+	if known && addr.Unix == "" {
+		return found
+	}
+	if found {
+		return true
+	}
+	// The list has a socket's path as the program wrote it, which may be
+	// another one for the same file.
+	if info, err := os.Stat(addr.Unix); addr.Unix != "" && (err != nil || info.Mode().Type() != os.ModeSocket) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	conn, err := dial(ctx, addr)
+	if err != nil {
+		return false
+	}
+	conn.Close() //nolint:errcheck // nothing was sent
+	return true
+}

@@ -1,0 +1,425 @@
+package devserver
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"scgikit/internal/appfile"
+	"scgikit/internal/scgi"
+)
+
+// roleVariable makes the test binary an app: "resident" listens on the address
+// of its first argument, "oneshot" serves one request on descriptors 0 and 1 as
+// scgi-run does.
+const roleVariable = "DEVSERVER_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(roleVariable) {
+	case "resident":
+		residentApp()
+	case "oneshot":
+		oneshotApp()
+	default:
+		code := m.Run()
+		if left := leftGoroutines(); left != "" {
+			fmt.Fprintf(os.Stderr, "goroutines are left:\n%s\n", left)
+			code = 1
+		}
+		os.Exit(code)
+	}
+}
+
+// leftGoroutines returns the stacks of goroutines of this package that do not
+// end.
+func leftGoroutines() string {
+	var left string
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
+		buf := make([]byte, 1<<20)
+		left = ""
+		for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+			if strings.Contains(stack, "devserver.") && !strings.Contains(stack, "devserver.TestMain") {
+				left += stack + "\n"
+			}
+		}
+		if left == "" {
+			break
+		}
+	}
+	return left
+}
+
+// residentApp serves requests until SIGTERM.
+func residentApp() {
+	fmt.Fprintln(os.Stderr, "pid", os.Getpid())
+	network, addr := "tcp", os.Args[1]
+	if strings.HasPrefix(addr, "/") {
+		network = "unix"
+	}
+	if slices.Contains(os.Args, "stubborn") {
+		signal.Ignore(syscall.SIGTERM)
+	}
+	if slices.Contains(os.Args, "deaf") {
+		select {}
+	}
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	a := &testApp{release: make(chan struct{})}
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			os.Exit(1)
+		}
+		go func() {
+			defer conn.Close()
+			a.serve(conn)
+		}()
+	}
+}
+
+func oneshotApp() {
+	fmt.Fprintln(os.Stderr, "pid", os.Getpid(), "args", strings.Join(os.Args[1:], " "))
+	(&testApp{}).serve(struct {
+		io.Reader
+		io.Writer
+	}{os.Stdin, os.Stdout})
+}
+
+// testApp answers by PATH_INFO; what it does not know it answers with the
+// parameters as JSON.
+type testApp struct{ release chan struct{} }
+
+func (a *testApp) serve(conn io.ReadWriter) {
+	request, err := scgi.ReadRequest(conn)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bad request:", err)
+		return
+	}
+	body := io.LimitReader(conn, request.ContentLength)
+	info, _ := request.Get("PATH_INFO")
+	query, _ := request.Get("QUERY_STRING")
+	switch info {
+	case "/count":
+		sum := sha256.New()
+		n, _ := io.Copy(sum, body)
+		fmt.Fprintf(conn, "Content-Type: text/plain\n\n%d %s", n, hex.EncodeToString(sum.Sum(nil)))
+	case "/echo-late": // answers before it reads, as git-http-backend does
+		io.WriteString(conn, "Content-Type: application/octet-stream\n\n")
+		io.Copy(conn, body)
+	case "/unread":
+		io.WriteString(conn, "Content-Type: text/plain\n\nhello")
+	case "/raw":
+		io.Copy(io.Discard, body)
+		io.WriteString(conn, rawAnswers[query])
+	case "/bytewise":
+		for _, c := range []byte("Status: 201 Made\r\nX-A: b\r\n\r\nbody") {
+			conn.Write([]byte{c})
+		}
+	case "/stream":
+		io.WriteString(conn, "Content-Type: text/event-stream\n\none\n")
+		<-a.release
+		io.WriteString(conn, "two\n")
+	case "/release":
+		close(a.release)
+		io.WriteString(conn, "Status: 204\n\n")
+	case "/silent":
+		fmt.Fprintln(os.Stderr, "silent")
+		io.Copy(io.Discard, conn)
+	case "/half":
+		io.WriteString(conn, "Content-Type: text/plain\n\nhalf")
+		fmt.Fprintln(os.Stderr, "half sent")
+		io.Copy(io.Discard, conn)
+	case "/die":
+		fmt.Fprintln(os.Stderr, "dying of <b>shame</b>\x1b[31m")
+		os.Exit(3)
+	default:
+		io.Copy(io.Discard, body)
+		io.WriteString(conn, "Content-Type: application/json\n\n")
+		json.NewEncoder(conn).Encode(request.Headers)
+	}
+}
+
+// site is a running server for a test.
+type site struct {
+	t      *testing.T
+	server *Server
+	addr   string
+	output *transcript
+	stop   func()
+	hurry  chan struct{}
+}
+
+// start serves apps until the test ends, and then looks for processes that are
+// left.
+func start(t *testing.T, apps ...*appfile.App) *site {
+	t.Helper()
+	return startWith(t, func(*Config) {}, apps...)
+}
+
+func startWith(t *testing.T, change func(*Config), apps ...*appfile.App) *site {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{t: t, output: newTranscript(), hurry: make(chan struct{})}
+	config := Config{
+		Apps: apps, Addr: "127.0.0.1:0", ScgiRun: self, Output: s.output,
+		Environ:    append(os.Environ(), roleVariable+"=oneshot"),
+		PerRequest: func(a *appfile.App, _ []string) []string { return []string{"bridge", a.Name} },
+	}
+	change(&config)
+	s.server, err = New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = s.server.Addr()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.server.Run(ctx, s.hurry) }()
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		for _, pid := range s.output.pids() {
+			if alive(pid) {
+				t.Errorf("process %d is left", pid)
+			}
+		}
+	})
+	t.Cleanup(func() {
+		s.stop()
+		if t.Failed() {
+			t.Logf("output:\n%s", s.output)
+		}
+	})
+	return s
+}
+
+// alive reports whether a process runs; one that waits to be reaped does not.
+func alive(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return !errors.Is(err, os.ErrNotExist) || runtime.GOOS != "linux"
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(rest, "Z")
+}
+
+// raw sends bytes as they are and returns everything that comes back.
+func (s *site) raw(request string) string {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	if _, err := io.WriteString(conn, request); err != nil {
+		s.t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(answer)
+}
+
+// get asks for a raw target, with fields as "Name: value", and returns the
+// answer and its body.
+func (s *site) get(target string, fields ...string) (*http.Response, string) {
+	s.t.Helper()
+	return s.do("GET", target, "", fields...)
+}
+
+func (s *site) do(method, target, body string, fields ...string) (*http.Response, string) {
+	s.t.Helper()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nConnection: close\r\n", method, target)
+	if !slices.ContainsFunc(fields, func(f string) bool { return strings.HasPrefix(f, "Host:") }) {
+		b.WriteString("Host: localhost:8000\r\n")
+	}
+	if body != "" {
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(body))
+	}
+	for _, f := range fields {
+		b.WriteString(f + "\r\n")
+	}
+	answer := s.raw(b.String() + "\r\n" + body)
+	r := bufio.NewReader(strings.NewReader(answer))
+	response, err := http.ReadResponse(r, &http.Request{Method: method})
+	if err != nil {
+		s.t.Fatalf("%s %s: %v\n%s", method, target, err, answer)
+	}
+	defer response.Body.Close()
+	got, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v\n%s", method, target, err, answer)
+	}
+	if rest, _ := io.ReadAll(r); len(rest) > 0 {
+		s.t.Fatalf("%s %s: more than one answer: %q", method, target, rest)
+	}
+	return response, string(got)
+}
+
+// params asks for a target that the app answers with what it was sent.
+func (s *site) params(target string, fields ...string) map[string]string {
+	s.t.Helper()
+	response, body := s.get(target, fields...)
+	if response.StatusCode != http.StatusOK {
+		s.t.Fatalf("%s: %s\n%s", target, response.Status, body)
+	}
+	return decodeParams(s.t, body)
+}
+
+func decodeParams(t *testing.T, body string) map[string]string {
+	t.Helper()
+	var list []scgi.Header
+	if err := json.Unmarshal([]byte(body), &list); err != nil {
+		t.Fatalf("%v in %q", err, body)
+	}
+	got := make(map[string]string)
+	for _, h := range list {
+		if _, twice := got[h.Name]; twice {
+			t.Errorf("%s was sent twice", h.Name)
+		}
+		got[h.Name] = h.Value
+	}
+	return got
+}
+
+// transcript keeps what the server writes, and wakes who waits for a line.
+type transcript struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more *sync.Cond
+}
+
+func newTranscript() *transcript {
+	t := new(transcript)
+	t.more = sync.NewCond(&t.mu)
+	return t
+}
+
+func (t *transcript) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.more.Broadcast()
+	return t.text.Write(p)
+}
+
+func (t *transcript) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String()
+}
+
+// await waits until the text holds a string this many times.
+func (t *transcript) await(tb testing.TB, want string, times int) {
+	tb.Helper()
+	late := false
+	timer := time.AfterFunc(30*time.Second, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		late = true
+		t.more.Broadcast()
+	})
+	defer timer.Stop()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for strings.Count(t.text.String(), want) < times {
+		if late {
+			tb.Fatalf("%q did not come %d times:\n%s", want, times, t.text.String())
+		}
+		t.more.Wait()
+	}
+}
+
+// pids returns the processes that said theirs.
+func (t *transcript) pids() []int {
+	var list []int
+	for _, m := range regexp.MustCompile(`\| pid ([0-9]+)`).FindAllStringSubmatch(t.String(), -1) {
+		pid, _ := strconv.Atoi(m[1])
+		list = append(list, pid)
+	}
+	return list
+}
+
+// newDesc returns a description with the defaults that matter here.
+func newDesc(name, mount string) *appfile.App {
+	return &appfile.App{
+		APIVersion: appfile.APIVersion, Name: name, Description: name, Protocol: appfile.SCGI, Index: 1,
+		Run: appfile.Run{
+			Directory: "/", Umask: 0o027, MaxConcurrent: 16, Instances: 1,
+			RequestTimeout: time.Minute, StartTimeout: 20 * time.Second, StopSignal: "TERM", StopTimeout: 10 * time.Second,
+			Restart: appfile.Restart{Policy: appfile.RestartAlways, Delay: time.Millisecond, MaxDelay: time.Second, Burst: 5, Window: time.Minute},
+		},
+		HTTP: appfile.HTTP{
+			Mount: mount, RedirectBare: true, MaxBody: 10 << 20, Buffering: true,
+			Timeouts: appfile.Timeouts{Connect: 20 * time.Second, Send: 20 * time.Second, Read: 20 * time.Second},
+		},
+		Log: appfile.Log{MaxSize: 1 << 20},
+	}
+}
+
+// oneshotDesc is an app that is started for each request.
+func oneshotDesc(name, mount string) *appfile.App {
+	a := newDesc(name, mount)
+	a.Type = appfile.TypeCGI
+	a.Instances = []*appfile.App{a}
+	return a
+}
+
+// residentDesc is an app that listens on a socket in a temporary folder.
+func residentDesc(t *testing.T, name, mount string, words ...string) *appfile.App {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := newDesc(name, mount)
+	a.Type = appfile.TypeServer
+	a.Listen.Unix = filepath.Join(t.TempDir(), "s")
+	a.Run.Env = map[string]string{roleVariable: "resident"}
+	a.Run.Command = append([]string{self, a.Listen.Unix}, words...)
+	a.Instances = []*appfile.App{a}
+	return a
+}
+
+// freePort returns an address of the loopback that nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
