@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 )
@@ -31,15 +31,16 @@ func newConfigCmd(e *env) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			files := e.settingsFiles()
 			return e.result(map[string]any{"files": files}, func(w io.Writer) error {
-				t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+				var rows [][]string
 				for _, f := range files {
 					state := "absent"
 					if f.Exists {
 						state = "read"
 					}
-					fmt.Fprintf(t, "%s\t%s\t%s\n", f.Role, state, f.Path)
+					rows = append(rows, []string{f.Role, state, f.Path})
 				}
-				return t.Flush()
+				_, err := io.WriteString(w, columns("", rows))
+				return err
 			})
 		},
 	}
@@ -54,17 +55,14 @@ look, and never reach a generated file. "scgikit help files" lists them.`,
 }
 
 func writeSettings(w io.Writer, values []settingValue) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SETTING\tVALUE\tFROM")
+	rows := [][]string{{"SETTING", "VALUE", "FROM"}}
 	for _, v := range values {
 		shown := fmt.Sprint(v.Value)
 		if list, ok := v.Value.([]string); ok {
 			shown = strings.Join(list, ",")
 		}
-		if shown == "" {
-			shown = "-"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\n", v.Key, shown, v.Origin)
+		rows = append(rows, []string{v.Key, cmp.Or(shown, "-"), v.Origin})
 	}
-	return t.Flush()
+	_, err := io.WriteString(w, columns("", rows))
+	return err
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,13 +12,6 @@ import (
 	"scgikit/internal/appfile"
 	"scgikit/internal/diag"
 )
-
-// maxDescription bounds a description: a wrong path (a log, a device) is an
-// error and not a full memory.
-const maxDescription = 16 << 20
-
-// stdinName is what messages call a description from standard input.
-const stdinName = "stdin"
 
 // load reads the descriptions of a command: paths where there are any, else
 // --file, else what the folder holds. Warnings come back for the result, and
@@ -57,42 +48,30 @@ func targetNames() []string {
 
 // sources finds and reads the description files.
 func (e *env) sources(paths []string) ([]appfile.Source, error) {
-	if len(paths) == 0 {
-		paths = e.flags.files
-	} else if len(e.flags.files) > 0 {
+	if len(paths) > 0 && len(e.flags.files) > 0 {
 		return nil, usagef("name the descriptions in one of the two ways", "both arguments and --file name descriptions")
 	}
+	paths = append(slices.Clone(paths), e.flags.files...)
 	if len(paths) == 0 {
-		found, err := e.find(".")
+		paths = []string{"."}
+	}
+	var files []string
+	for _, name := range paths {
+		if info, err := os.Stat(e.path(name)); name == "-" || err != nil || !info.IsDir() {
+			files = append(files, name) // a missing one is the reader's to tell
+			continue
+		}
+		found, err := e.find(name)
 		if err != nil {
 			return nil, err
 		}
 		if len(found) == 0 {
 			return nil, usagef("change to the project's folder, or name the description: -f FILE",
-				"no scgikit.yaml and no %s/*.yaml in %s", e.settings.AppsDir, e.folder())
+				"no scgikit.yaml and no %s/*.yaml in %s", e.settings.AppsDir, e.path(name))
 		}
-		paths = found
+		files = append(files, found...)
 	}
-	var out []appfile.Source
-	for _, path := range paths {
-		files := []string{path}
-		if info, err := os.Stat(e.path(path)); path != "-" && err == nil && info.IsDir() {
-			if files, err = e.find(path); err != nil {
-				return nil, err
-			}
-			if len(files) == 0 {
-				return nil, usagef("", "no description in %s", path)
-			}
-		}
-		for _, file := range files {
-			source, err := e.source(file)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, source)
-		}
-	}
-	return out, nil
+	return appfile.Find(e.folder(), files, e.flags.profile, e.stdin)
 }
 
 // find returns the descriptions of a project folder, or of a folder that holds
@@ -125,58 +104,13 @@ func (e *env) list(dir string) ([]string, error) {
 		name := entry.Name()
 		base, ok := strings.CutSuffix(name, ".yaml")
 		switch {
-		case strings.HasPrefix(name, "."):
+		case strings.HasPrefix(name, "."), entry.IsDir():
 		case strings.HasSuffix(name, ".yml"):
-			e.say("%s is not read: descriptions end in .yaml", filepath.Join(dir, name))
-		case ok && !strings.Contains(base, ".") && !entry.IsDir():
+			return nil, usagef("rename it", "%s: the name of a description ends in .yaml", filepath.Join(dir, name))
+		case ok && !strings.Contains(base, "."):
 			out = append(out, filepath.Join(dir, name))
 		}
 	}
 	slices.Sort(out)
 	return out, nil
-}
-
-// source reads one description, and the file with its profile where there is one.
-func (e *env) source(name string) (appfile.Source, error) {
-	if name == "-" {
-		text, err := readLimited(e.stdin, stdinName)
-		return appfile.Source{Name: stdinName, Data: text}, err
-	}
-	text, err := e.readFile(name)
-	if err != nil {
-		return appfile.Source{}, err
-	}
-	s := appfile.Source{Name: filepath.ToSlash(name), Data: text}
-	if e.flags.profile == "" || strings.ContainsAny(e.flags.profile, `/\`) {
-		return s, nil
-	}
-	beside := strings.TrimSuffix(name, ".yaml") + "." + e.flags.profile + ".yaml"
-	text, err = e.readFile(beside)
-	switch {
-	case err == nil:
-		s.Profile = &appfile.Source{Name: filepath.ToSlash(beside), Data: text}
-	case !errors.Is(err, fs.ErrNotExist):
-		return appfile.Source{}, err
-	}
-	return s, nil
-}
-
-func (e *env) readFile(name string) ([]byte, error) {
-	f, err := os.Open(e.path(name))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return readLimited(f, name)
-}
-
-func readLimited(r io.Reader, name string) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxDescription+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if len(text) > maxDescription {
-		return nil, fmt.Errorf("%s is larger than %d MiB, which no description is", name, maxDescription>>20)
-	}
-	return text, nil
 }

@@ -72,6 +72,13 @@ supervisor, and log. The files go to a folder of your repository, for review.`,
 // commands returns every command, in the order of the help screen.
 func commands(e *env) []*cobra.Command {
 	return []*cobra.Command{
+		newValidateCmd(e),
+		newExplainCmd(e),
+		newSchemaCmd(e),
+		newGenerateCmd(e),
+		newCheckCmd(e),
+		newDiffCmd(e),
+		newEjectCmd(e),
 		newConfigCmd(e),
 		newCompletionCmd(e),
 		newManCmd(e),

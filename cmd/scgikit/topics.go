@@ -74,15 +74,23 @@ func newHelpCmd(e *env) *cobra.Command {
 	}
 }
 
-// table writes rows of cells as columns.
-func table(rows [][]string) string {
+// table writes rows of cells as indented columns.
+func table(rows [][]string) string { return columns("  ", rows) }
+
+// columns writes rows of cells as columns, each line behind an indent and
+// without blanks at its end.
+func columns(indent string, rows [][]string) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
-		fmt.Fprintln(t, "  "+strings.Join(row, "\t"))
+		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	_ = t.Flush() // writing to a Builder does not fail
-	return b.String()
+	var out strings.Builder
+	for line := range strings.Lines(b.String()) {
+		out.WriteString(indent + strings.TrimRight(line, " \n") + "\n")
+	}
+	return out.String()
 }
 
 func exitCodesTopic() string {

@@ -193,7 +193,7 @@ type onDisk struct {
 func (f *Folder) read(name string) (onDisk, error) {
 	info, err := f.root.Lstat(name)
 	switch {
-	case escapes(err):
+	case LeadsOutside(err):
 		return onDisk{obstacle: "a symbolic link on the way leads outside", blocking: true}, nil
 	case errors.Is(err, syscall.ENOTDIR):
 		return onDisk{obstacle: "something on the way is no folder", blocking: true}, nil

@@ -107,15 +107,15 @@ func (f *Folder) Path(name string) string {
 
 // explain makes an error of os.Root that a link leads outside a refusal.
 func (f *Folder) explain(err error) error {
-	if escapes(err) {
+	if LeadsOutside(err) {
 		return &Refusal{Files: []Refused{{Path: f.dir, Why: "a symbolic link there leads outside"}}}
 	}
 	return err
 }
 
-// escapes reports whether os.Root refused a path because it leads outside. The
-// package os has no exported value for that; a test holds the text.
-func escapes(err error) bool {
+// LeadsOutside reports whether os.Root refused a path because it leads outside.
+// The package os has no exported value for that; a test holds the text.
+func LeadsOutside(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "path escapes from parent")
 }
 

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func newDiffCmd(e *env) *cobra.Command {
+	var flags renderFlags
+	var nameOnly, stat bool
+	cmd := &cobra.Command{
+		Use:   "diff [TARGET…|all]",
+		Short: "show what generate would change in deploy/",
+		Long: `Compares the rendered files with those in the repository, as a unified diff from
+what is there to what generate would write. Targets are taken as by generate.
+
+Exit code: 0 for no differences, 1 for some, 2 for any error.`,
+		Example:           "  scgikit diff\n  scgikit diff nginx --stat",
+		GroupID:           groupReview,
+		ValidArgsFunction: targetArgs("all"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return strictly(e.diff(&flags, args, nameOnly, stat))
+		},
+	}
+	flags.add(cmd, e)
+	cmd.Flags().BoolVar(&nameOnly, "name-only", false, "only the names of the files")
+	cmd.Flags().BoolVar(&stat, "stat", false, "only names, states and numbers of lines")
+	cmd.MarkFlagsMutuallyExclusive("name-only", "stat")
+	return cmd
+}
+
+func (e *env) diff(flags *renderFlags, words []string, nameOnly, stat bool) error {
+	list, r, err := e.compare(flags, words)
+	if err != nil {
+		return err
+	}
+	value := map[string]any{"differences": list, "skipped": append([]skipped{}, r.skipped...), "problems": append(r.list[:0:0], r.list...)}
+	color := e.useColor(e.stdout)
+	write := func(w io.Writer) error {
+		for _, d := range list {
+			switch {
+			case nameOnly:
+				fmt.Fprintln(w, d.Path)
+			case stat:
+				fmt.Fprintf(w, "%-13s  +%-4d -%-4d  %s\n", d.State, d.Added, d.Removed, d.Path)
+			default:
+				writeDiff(w, d.Diff, color)
+			}
+		}
+		return nil
+	}
+	if !nameOnly && !stat && len(list) > 0 {
+		err = e.paged(value, write)
+	} else {
+		err = e.result(value, write)
+	}
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	return &failure{code: exitFailed, told: true, err: errors.New(plural(len(list), "difference"))}
+}
+
+// compare renders, and compares with the repository.
+func (e *env) compare(flags *renderFlags, words []string) ([]difference, *rendering, error) {
+	folder, manifest, err := e.openDeploy()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer folder.Close()
+	r, err := e.render(flags, words, manifest)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.tellSkipped(e)
+	plan, err := folder.Compare(r.set, r.scope)
+	if err != nil {
+		return nil, nil, refusal(err)
+	}
+	list, err := differences(folder, plan)
+	return list, r, err
+}
+
+// paged is result through the pager of the settings, where there is one and a
+// person is looking.
+func (e *env) paged(value any, text func(w io.Writer) error) error {
+	words := strings.Fields(e.settings.Pager)
+	if len(words) == 0 || e.settings.Output != "text" || !isTerminal(e.stdout) {
+		return e.result(value, text)
+	}
+	var b bytes.Buffer
+	if err := text(&b); err != nil {
+		return err
+	}
+	e.emitted = true
+	pager := exec.Command(words[0], words[1:]...) //nolint:gosec // the user's own settings name it; a project's can not
+	pager.Stdin, pager.Stdout, pager.Stderr, pager.Env = &b, e.stdout, e.stderr, os.Environ()
+	if err := pager.Run(); err != nil {
+		return usagef("mend the setting pager, or unset it", "pager %s: %w", words[0], err)
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package verify
+
+import (
+	"bytes"
+	"path"
+	"strings"
+
+	"scgikit/internal/fileset"
+)
+
+// checkServices looks at service folders as svscan, supervise and envdir do:
+// each folder with a file "run", its "log", and its "env".
+//
+// Sources: https://cr.yp.to/daemontools/supervise.html, svscan.html, envdir.html.
+func checkServices(set *fileset.Set) []Result {
+	var out []Result
+	for _, target := range targetsOf(set) {
+		r := Result{Target: target, Checker: "service folders"}
+		for _, f := range filesOf(set, target) {
+			if path.Base(f.Path) == "run" && f.Kind == fileset.Regular {
+				r.Files++
+				r.Complaints = append(r.Complaints, serviceComplaints(set, &f)...)
+			}
+		}
+		if r.Files == 0 {
+			continue
+		}
+		if len(r.Complaints) > 0 {
+			r.Outcome = Rejected
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// serviceComplaints looks at one service, given its file "run".
+func serviceComplaints(set *fileset.Set, run *fileset.File) []Complaint {
+	var out []Complaint
+	complain := func(name, message string) { out = append(out, Complaint{Path: name, Message: message}) }
+	if run.Mode&0o100 == 0 {
+		complain(run.Path, "can not be executed, so supervise would try for ever")
+	}
+	if !bytes.HasPrefix(run.Data, []byte("#!/")) {
+		complain(run.Path, "does not begin with the path of an interpreter")
+	}
+	dir := path.Dir(run.Path)
+	if strings.HasPrefix(path.Base(dir), ".") {
+		complain(run.Path, "stands in a folder whose name begins with a dot, which svscan leaves out")
+	}
+	hasLog, hasLogRun := false, false
+	for _, f := range set.Files() {
+		below, ok := strings.CutPrefix(f.Path, dir+"/")
+		if !ok {
+			continue
+		}
+		hasLog = hasLog || below == "log" || strings.HasPrefix(below, "log/")
+		hasLogRun = hasLogRun || below == "log/run"
+		if name, ok := strings.CutPrefix(below, "env/"); ok && f.Kind == fileset.Regular {
+			if message := envComplaint(name, f.Data); message != "" {
+				complain(f.Path, message)
+			}
+		}
+	}
+	if hasLog && !hasLogRun {
+		complain(path.Join(dir, "log"), "has no run, so svscan would start a logger that does not exist")
+	}
+	return out
+}
+
+// envComplaint says what envdir would not give back of a file: it takes the
+// first line, without the blanks at its end, with NUL bytes as line ends.
+func envComplaint(name string, data []byte) string {
+	line, rest, _ := bytes.Cut(data, []byte("\n"))
+	switch {
+	case strings.HasPrefix(name, "."), strings.ContainsAny(name, "=/"):
+		return "envdir takes no variable of this name"
+	case len(rest) > 0:
+		return "envdir reads the first line alone"
+	case !bytes.Equal(bytes.TrimRight(line, " \t"), line):
+		return "envdir cuts the blanks at the end"
+	}
+	return ""
+}
