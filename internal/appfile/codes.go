@@ -186,6 +186,11 @@ var codes = []Code{
 		"description: \"\"",
 	},
 	{
+		"bad-timeout", "a web server cannot wait for no time at all",
+		"A time of 0 means at once to one web server and for ever to another, so it is refused in http.timeouts.",
+		"",
+	},
+	{
 		"bad-url", "not a URL of the kind that is needed",
 		"http.base_url is scheme, host and port, without a path. health.path is a URL path that begins with /; other characters are written %XX.",
 		"http:\n  base_url: http://example.org/blog",
@@ -219,6 +224,11 @@ var codes = []Code{
 		"conflict", "two fields that contradict each other",
 		"Both fields are set, and they cannot both be meant. The message shows both places. Keep one.",
 		"listen:\n  tcp: 127.0.0.1:8040\n  unix: /run/blog.sock",
+	},
+	{
+		"contradiction", "a header that is both passed and hidden",
+		"The header stands in http.pass_headers and in http.hide_headers. Take it out of one of the two.",
+		"",
 	},
 	{
 		"duplicate-key", "a key that stands twice in one mapping",
@@ -261,6 +271,11 @@ var codes = []Code{
 		"type: server\nlisten:\n  tcp: 127.0.0.1:8040",
 	},
 	{
+		"mod-scgi", "what Apache's mod_scgi does differently",
+		"A warning: with options.apache.module: mod_scgi some requests are answered differently than by other web servers; the message says which. mod_proxy_scgi, the default, has none of this.",
+		"",
+	},
+	{
 		"not-carried", "a target does not carry a field",
 		"A warning: the target has nothing like the field, and leaving it out does no harm. It is named so that nobody relies on it.",
 		"",
@@ -298,6 +313,11 @@ var codes = []Code{
 	{
 		"server-conflict", "two apps want different things of one web server block",
 		"Apps on one host share a server block of the web server, and some settings there are one for all of them. The message shows both places.",
+		"",
+	},
+	{
+		"shared-folder", "two apps serve one folder with different rules",
+		"Apache keeps rules by folder on disk and not by URL, so two apps that serve one folder must agree on them. Give both the same, or separate the folders.",
 		"",
 	},
 	{
@@ -359,11 +379,6 @@ var codes = []Code{
 		"unsafe-log-dir", "a log folder that the program could replace",
 		"root creates the log folder and gives it to the logger. Where the program may write the folder above it, it can put a link there, and root would change what the link leads to (CVE-2011-1154 and kin). This is refused for folders in security.writable and those for everyone (/tmp), and a warning for run.directory, whose owner a description does not show.",
 		"log:\n  dir: /tmp/blog",
-	},
-	{
-		"wrong-option", "an option that does not fit the app or the target",
-		"A key in options.TARGET contradicts another field, or is needed and not there. The message says which.",
-		"",
 	},
 	{
 		"wrong-section", "a section for another type of app",

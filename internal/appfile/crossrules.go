@@ -18,7 +18,7 @@ func (l *loaded) appRules(r *reader, out *collector) {
 	c.program()
 	c.listener()
 	c.socketMode()
-	c.root()
+	c.superuser()
 	c.environment()
 	c.wsgiStyle()
 	c.perRequest()
@@ -44,6 +44,9 @@ func (c *checker) refuse(field, code, message, hint string) {
 func (c *checker) missing(field, because, message, hint string) {
 	p := c.app.Problem(because, "missing", message, hint)
 	p.Path = field
+	if !c.app.IsSet(because) {
+		p.Span = c.root
+	}
 	c.out.add(p)
 }
 
@@ -206,8 +209,8 @@ func (c *checker) public() {
 		"use 127.0.0.1, or set security.allow_public_listen: true where a firewall stands before it")
 }
 
-// root refuses what would run as the superuser.
-func (c *checker) root() {
+// superuser refuses what would run as the superuser.
+func (c *checker) superuser() {
 	if c.app.Security.AllowRoot || !c.sound("security") {
 		return
 	}

@@ -82,8 +82,11 @@ func (d *decoder) structure(s *shape, a at, v reflect.Value) {
 			return
 		}
 		if !ok {
+			if strings.ContainsFunc(e.key, hidden) {
+				child.path = a.path // a path is printed as it is
+			}
 			d.problem(child, e.keyAt.span(), &fault{
-				code: "unknown-key", message: "there is no such key", hint: unknownKeyHint(s, a.path, e.key),
+				code: "unknown-key", message: "unknown key", hint: unknownKeyHint(s, a.path, e.key),
 			})
 			continue
 		}
@@ -209,6 +212,9 @@ func (d *decoder) mapping(m *member, s *shape, a at, v reflect.Value) {
 	for _, e := range a.node.entries {
 		child := at{node: e.value, key: e.keyAt, path: join(a.path, e.key)}
 		if f := d.keyFault(m, e.key); f != nil {
+			if strings.ContainsFunc(e.key, hidden) {
+				child.path = a.path // a path is printed as it is
+			}
 			d.problem(child, e.keyAt.span(), f)
 			continue
 		}

@@ -19,9 +19,19 @@ func Markdown(options map[string]any) []byte {
 	var b strings.Builder
 	b.WriteString(introText)
 	b.WriteString("\n## Fields\n")
-	section := "\x00"
+	heading(&b, "")
 	for _, f := range allFields() {
-		if s := sectionOf(f.Path); s != section {
+		if sectionOf(f.Path) == "" {
+			f.row(&b)
+		}
+	}
+	section := ""
+	for _, f := range allFields() {
+		s := sectionOf(f.Path)
+		if s == "" {
+			continue
+		}
+		if s != section {
 			section = s
 			heading(&b, section)
 		}

@@ -362,7 +362,11 @@ func validHostPort(s string) *fault {
 }
 
 func validServerName(s string) *fault {
-	return validHost(strings.TrimPrefix(s, "*."))
+	f := validHost(strings.TrimPrefix(s, "*."))
+	if f != nil {
+		f.message = fmt.Sprintf("%q is not a host name", s)
+	}
+	return f
 }
 
 func validHost(s string) *fault {

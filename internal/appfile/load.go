@@ -85,6 +85,7 @@ type loaded struct {
 	app    *App
 	source string
 	stream bool // the source held several apps
+	root   diag.Span
 	bad    map[string]bool
 }
 
@@ -112,6 +113,9 @@ func (r *reader) source(src *Source) {
 	docs := parse(t, data, out)
 	patch := r.profileFile(src, len(docs), out)
 	for _, doc := range docs {
+		if out.full() {
+			break
+		}
 		got := r.app(t, doc, patch, out)
 		got.source, got.stream = src.Name, len(docs) > 1
 		got.app.File = fileBase(src.Name, got.app.Name)
@@ -263,7 +267,7 @@ func (r *reader) resolve(root *node, out *collector) *loaded {
 	x := &expander{out: out, env: r.loader.Env, number: 1}
 	x.readVars(root)
 	x.port = x.basePort(root)
-	got := &loaded{bad: make(map[string]bool)}
+	got := &loaded{root: root.at.span(), bad: make(map[string]bool)}
 	origins := make(map[string]Origin)
 	first := r.decode(x.document(root), x.name, origins, got.bad, out)
 	got.app = first

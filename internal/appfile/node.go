@@ -135,6 +135,9 @@ func syntaxProblem(t *text, err error) *diag.Problem {
 	if le.ContextMsg != "" && le.ContextMark.Line > 0 && le.ContextMark.Line != le.Mark.Line {
 		p.Message += fmt.Sprintf(", %s in line %d", le.ContextMsg, le.ContextMark.Line)
 	}
+	if len(t.lines) == 0 {
+		return p // a setting of the command line has no places
+	}
 	line, column := le.Mark.Line, le.Mark.Column
 	if line > len(t.lines) || line == len(t.lines) && t.lines[line-1] == "" && line > 1 {
 		// The parser noticed at the end of the file; the last line with text

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"scgikit/internal/diag"
@@ -63,39 +62,46 @@ type claimant struct {
 
 // listeners refuses a socket or port that two backends would share.
 func (p *projectChecker) listeners(apps []*loaded) {
-	taken := make(map[string]claimant)
-	wide := make(map[string]claimant) // by port: who listens on every address
-	ports := make(map[string]claimant)
+	sockets := make(map[string]claimant)
+	ports := make(map[int][]portClaim)
 	for _, l := range apps {
 		if !l.sound("listen", "run.instances") {
 			continue
 		}
 		for _, inst := range l.app.Instances {
-			c := claimant{app: l.app, field: "listen.tcp", index: inst.Index}
-			if inst.Listen.Unix != "" {
-				c.field = "listen.unix"
-				p.claim(taken, socketKey(inst.Listen.Unix), inst.Listen.Unix, c)
-				continue
-			}
-			if inst.Listen.TCP == "" {
-				continue
-			}
 			addr := inst.Addr()
-			ip := addressOf(addr.Host)
-			port := strconv.Itoa(addr.Port)
-			if !p.claim(taken, netip.AddrPortFrom(ip, 0).String()+port, addr.String(), c) {
-				continue
-			}
-			if ip.IsUnspecified() {
-				p.claim(ports, port, addr.String(), c)
-				wide[port] = c
-			} else if other, ok := wide[port]; ok {
-				p.shared(addr.String(), c, other)
-			} else if _, ok := ports[port]; !ok {
-				ports[port] = c
+			switch {
+			case inst.Listen.Unix != "":
+				c := claimant{app: l.app, field: "listen.unix", index: inst.Index}
+				if other, ok := sockets[socketKey(addr.Unix)]; ok {
+					p.shared(addr.Unix, c, other)
+					continue
+				}
+				sockets[socketKey(addr.Unix)] = c
+			case inst.Listen.TCP != "":
+				c := portClaim{claimant{app: l.app, field: "listen.tcp", index: inst.Index}, addressOf(addr.Host)}
+				i := slices.IndexFunc(ports[addr.Port], func(o portClaim) bool { return covers(o.ip, c.ip) || covers(c.ip, o.ip) })
+				if i >= 0 {
+					p.shared(addr.String(), c.claimant, ports[addr.Port][i].claimant)
+					continue
+				}
+				ports[addr.Port] = append(ports[addr.Port], c)
 			}
 		}
 	}
+}
+
+// portClaim is a claimant of a port at an address.
+type portClaim struct {
+	claimant
+	ip netip.Addr
+}
+
+// covers reports whether a listener at one address takes the port at another:
+// 0.0.0.0 at each of IPv4, and :: at each, because it takes IPv4 as well unless
+// the program says otherwise.
+func covers(ip, other netip.Addr) bool {
+	return ip == other || ip.IsUnspecified() && (ip.Is6() || other.Is4())
 }
 
 // socketKey is equal for two paths of one socket: /var/run is a link to /run on
@@ -117,17 +123,6 @@ func addressOf(host string) netip.Addr {
 		return netip.Addr{}
 	}
 	return ip.Unmap()
-}
-
-// claim gives a thing to its first claimant and refuses the next ones.
-func (p *projectChecker) claim(taken map[string]claimant, key, name string, c claimant) bool {
-	other, ok := taken[key]
-	if !ok {
-		taken[key] = c
-		return true
-	}
-	p.shared(name, c, other)
-	return false
 }
 
 func (p *projectChecker) shared(name string, c, other claimant) {
@@ -248,7 +243,7 @@ func (p *projectChecker) misplaced(inner, outer urlClaim) {
 func (p *projectChecker) logDirs(apps []*loaded) {
 	taken := make(map[string]*App)
 	for _, l := range apps {
-		if !l.sound("log.dir", "run.instances") {
+		if !l.sound("log.dir", "run.instances", "name") { // the name is in its default
 			continue
 		}
 		dirs := []string{l.app.Log.Dir}
