@@ -140,15 +140,26 @@ func acceptModSCGI(s *Scope, a *appfile.App) diag.List {
 	list = append(list, warnRounding(s, a, map[string]time.Duration{"http.timeouts.read": a.HTTP.Timeouts.Read})...)
 	list = append(list, a.Warning("options.apache.module", "mod-scgi",
 		"mod_scgi answers chunked uploads with 411, always passes the Authorization header on, and tries a dead backend for 15 seconds", hint))
-	if len(a.HTTP.Params) > 0 {
-		for _, other := range s.Project.Apps {
-			if other != a && strings.HasPrefix(other.HTTP.Mount, a.HTTP.Mount) && apacheOptionsOf(other).Module == apacheSCGI {
-				p := a.Warning("http.params", "mod-scgi", "with mod_scgi they reach "+other.Name+" as well, which is mounted below", hint)
-				span := other.Origin("http.mount").Span
-				p.Other = &span
-				list = append(list, p)
-			}
+	for field, set := range map[string]bool{"http.params": len(a.HTTP.Params) > 0, "http.hide_headers": len(a.HTTP.HideHeaders) > 0} {
+		if set {
+			list = append(list, reachesInner(s, a, field, hint)...)
 		}
+	}
+	return list
+}
+
+// reachesInner warns that a field of an app holds for apps mounted below it as
+// well, because <Location> sections add up.
+func reachesInner(s *Scope, a *appfile.App, field, hint string) diag.List {
+	var list diag.List
+	for _, other := range s.Project.Apps {
+		if other == a || !strings.HasPrefix(other.HTTP.Mount, a.HTTP.Mount) || apacheOptionsOf(other).Module != apacheSCGI {
+			continue
+		}
+		p := a.Warning(field, "mod-scgi", "with mod_scgi it reaches "+other.Name+" as well, which is mounted below", hint)
+		span := other.Origin("http.mount").Span
+		p.Other = &span
+		list = append(list, p)
 	}
 	return list
 }
@@ -239,7 +250,7 @@ func filesApache(s *Scope) ([]Spec, error) {
 			spec := func(number int, suffix, template string) Spec {
 				return Spec{
 					Path: fmt.Sprintf("scgikit-%02d-%s%s.conf", number, name, suffix), Kind: fileset.Regular, Mode: 0o644,
-					Place: "server", Apps: []*appfile.App{a}, Template: template, Data: file, Tidy: indentSections,
+					Place: "vhost", Apps: []*appfile.App{a}, Template: template, Data: file, Tidy: indentSections,
 				}
 			}
 			specs = append(specs, spec(50-depth, "-paths", "paths.conf.tmpl"), spec(50+depth, "", "app.conf.tmpl"))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -76,7 +77,7 @@ func compareGolden(t *testing.T, file string, got []byte) {
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(file, got, 0o644); err != nil {
+		if err := os.WriteFile(file, withoutInputs(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -85,9 +86,17 @@ func compareGolden(t *testing.T, file string, got []byte) {
 	if err != nil {
 		t.Fatalf("%v; go test ./generate -update writes it", err)
 	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; go test ./generate -update rewrites it\n%s", file, firstDifference(string(want), string(got)))
+	if !bytes.Equal(withoutInputs(got), withoutInputs(want)) {
+		t.Errorf("%s differs; go test ./generate -update rewrites it\n%s", file, firstDifference(string(withoutInputs(want)), string(withoutInputs(got))))
 	}
+}
+
+// inputsDigest is the digest of descriptions and templates, which changes with
+// every word of either.
+var inputsDigest = regexp.MustCompile(`inputs=sha256:[0-9a-f]{16}`)
+
+func withoutInputs(text []byte) []byte {
+	return inputsDigest.ReplaceAll(text, []byte("inputs=sha256:0000000000000000"))
 }
 
 func firstDifference(want, got string) string {

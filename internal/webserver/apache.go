@@ -28,7 +28,8 @@ var apacheModuleDirs = [...]string{
 	"/usr/local/libexec/apache24", "/usr/libexec/apache2", "/opt/homebrew/lib/httpd/modules", "/usr/local/lib/httpd/modules",
 }
 
-// apacheConfig includes the files in the main server.
+// apacheConfig includes the files in the one virtual host, where they belong:
+// not every setting of the main server reaches a virtual host.
 func (s *Site) apacheConfig(files []placed) ([]byte, error) {
 	dir, err := quote.Apache(s.Dir)
 	if err != nil {
@@ -62,15 +63,13 @@ Require all denied
 AllowOverride None
 </Directory>
 `)
-	fmt.Fprintf(&b, "DocumentRoot %s\n<Directory %s>\nRequire all granted\n</Directory>\n", root, root)
+	fmt.Fprintf(&b, "<Directory %s>\nRequire all granted\n</Directory>\n<VirtualHost %s>\nDocumentRoot %s\n", root, s.Listen, root)
 	for _, f := range files {
-		if f.place == PlaceFile {
-			continue
-		}
 		if err := include(&b, "Include %s\n", f.path, quote.Apache); err != nil {
 			return nil, err
 		}
 	}
+	fmt.Fprintln(&b, "</VirtualHost>")
 	return b.Bytes(), nil
 }
 

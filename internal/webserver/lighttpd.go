@@ -26,9 +26,6 @@ func (s *Site) lighttpdConfig(files []placed) ([]byte, error) {
 	fmt.Fprintf(&b, "server.bind = \"%s\"\nserver.port = %s\nserver.document-root = %s\nserver.upload-dirs = ( %s )\n", host, port, root, temp)
 	fmt.Fprintln(&b, `mimetype.assign = ( ".html" => "text/html", ".css" => "text/css", ".js" => "text/javascript", ".txt" => "text/plain", ".png" => "image/png", ".svg" => "image/svg+xml" )`)
 	for _, f := range files {
-		if f.place == PlaceFile {
-			continue
-		}
 		if err := include(&b, "include %s\n", f.path, quote.Lighttpd); err != nil {
 			return nil, err
 		}

@@ -73,20 +73,20 @@ func include(b *bytes.Buffer, format, path string, q func(string) (string, error
 
 var (
 	serverBlock = regexp.MustCompile(`(?ms)^server \{$.*?^\}$`)
-	listenLine  = regexp.MustCompile(`(?m)^( *)listen [^;]*;$`)
+	listenLine  = regexp.MustCompile(`(?m)^( *)listen [^ ;]+([^;]*);$`)
 )
 
 // listenOn replaces the addresses that generated server blocks listen on by
 // one that an ordinary user can have: nginx binds them even in a test.
-func listenOn(conf, addr string) string {
-	return serverBlock.ReplaceAllStringFunc(conf, func(block string) string {
+func listenOn(conf []byte, addr string) []byte {
+	return serverBlock.ReplaceAllFunc(conf, func(block []byte) []byte {
 		first := true
-		return listenLine.ReplaceAllStringFunc(block, func(line string) string {
+		return listenLine.ReplaceAllFunc(block, func(line []byte) []byte {
 			if !first {
-				return ""
+				return nil
 			}
 			first = false
-			return listenLine.ReplaceAllString(line, "${1}listen "+addr+";")
+			return listenLine.ReplaceAll(line, []byte("${1}listen "+addr+"$2;"))
 		})
 	})
 }

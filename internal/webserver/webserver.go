@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -40,11 +41,14 @@ func (p Program) Names() []string {
 	return []string{string(p)}
 }
 
-// Places of a file, as the targets name them.
+// Places of a file, as the targets name them. A place that begins with "/" is
+// the path of a file that is no configuration, on the target machine: the file
+// is written into the private folder, and its folder's name replaced in the
+// configuration.
 const (
 	PlaceHTTP   = "http"   // nginx: inside http{}
-	PlaceServer = "server" // nginx: inside a server{}; Lighttpd, Apache: the server's configuration
-	PlaceFile   = "file"   // no configuration; see Site.Replace
+	PlaceServer = "server" // nginx: inside a server{}; Lighttpd: the server's configuration
+	PlaceVHost  = "vhost"  // Apache: inside a virtual host
 )
 
 // Site is one web server with its files.
@@ -61,7 +65,7 @@ type Site struct {
 	Stubs []string
 
 	// Replace holds texts that stand in the files and what takes their place,
-	// for paths that exist on the target machine only. The longest is replaced first.
+	// for paths that exist on the target machine only.
 	Replace map[string]string
 
 	// Modules are further LoadModule arguments for Apache, as
@@ -140,50 +144,65 @@ func (s *Site) log() string { return filepath.Join(s.Dir, "error.log") }
 // placed is a written file and the place it is included from.
 type placed struct{ path, place string }
 
+// writeFiles writes the files and returns those that are configuration, in the
+// order in which the program would read their folder.
 func (s *Site) writeFiles() ([]placed, error) {
-	replacer, err := s.replacer()
+	var files []fileset.File
+	for _, f := range s.Files {
+		if f.Kind == fileset.Regular && (f.Target == "" || f.Target == string(s.Program)) {
+			files = append(files, f)
+		}
+	}
+	slices.SortFunc(files, func(a, b fileset.File) int { return strings.Compare(a.Path, b.Path) })
+	replacer, err := s.replacer(files)
 	if err != nil {
 		return nil, err
 	}
-	files := slices.Clone(s.Files)
-	// The order in which the program would read the folder.
-	slices.SortFunc(files, func(a, b fileset.File) int { return strings.Compare(a.Path, b.Path) })
 	var out []placed
 	for i := range files {
 		f := &files[i]
-		if f.Kind != fileset.Regular || (f.Target != "" && f.Target != string(s.Program)) {
-			continue
-		}
-		path := filepath.Join(s.Dir, "files", filepath.FromSlash(f.Path))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		file := s.local(f)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			return nil, err
 		}
-		data := replacer.Replace(string(f.Data))
-		if s.Program == Nginx {
-			data = listenOn(data, s.Listen)
+		data := f.Data
+		if !path.IsAbs(f.Place) {
+			data = []byte(replacer.Replace(string(data)))
+			if s.Program == Nginx {
+				data = listenOn(data, s.Listen)
+			}
+			out = append(out, placed{file, f.Place})
 		}
-		if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
+		if err := os.WriteFile(file, data, 0o644); err != nil {
 			return nil, err
 		}
-		out = append(out, placed{path, f.Place})
 	}
 	return out, nil
 }
 
+// local returns where a file stands in the private folder.
+func (s *Site) local(f *fileset.File) string {
+	return filepath.Join(s.Dir, "files", filepath.FromSlash(f.Path))
+}
+
 // replacer returns what turns paths of the target machine into paths of this
-// site: the stubs, which it writes, and Replace.
-func (s *Site) replacer() (*strings.Replacer, error) {
-	swap := maps.Clone(s.Replace)
-	if swap == nil {
-		swap = make(map[string]string)
+// site: of stubs, which it writes, of files that are no configuration, and
+// those of Replace. The longest path is replaced first.
+func (s *Site) replacer(files []fileset.File) (*strings.Replacer, error) {
+	swap := make(map[string]string)
+	for i := range files {
+		if f := &files[i]; path.IsAbs(f.Place) {
+			swap[path.Dir(f.Place)] = filepath.Dir(s.local(f))
+		}
 	}
 	for i, stub := range s.Stubs {
-		path := filepath.Join(s.Dir, "stub", strconv.Itoa(i))
-		if err := os.WriteFile(path, nil, 0o644); err != nil {
+		file := filepath.Join(s.Dir, "stub", strconv.Itoa(i))
+		if err := os.WriteFile(file, nil, 0o644); err != nil {
 			return nil, err
 		}
-		swap[stub] = path
+		swap[stub] = file
 	}
+	maps.Copy(swap, s.Replace)
 	old := slices.SortedFunc(maps.Keys(swap), func(a, b string) int {
 		if len(a) != len(b) {
 			return len(b) - len(a)
