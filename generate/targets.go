@@ -8,6 +8,8 @@ func Targets() []*Target {
 		nginx,
 		lighttpd,
 		apache,
+		inetd,
+		daemontools,
 	}
 }
 

@@ -1,0 +1,333 @@
+package generate
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"scgikit/internal/appfile"
+	"scgikit/internal/diag"
+	"scgikit/internal/fileset"
+	"scgikit/internal/quote"
+)
+
+// daemontools writes service folders for svscan: one for each instance of an
+// app, with its own logger.
+//
+// Source: https://cr.yp.to/daemontools.html, daemontools 0.76.
+var daemontools = &Target{
+	Name:    "daemontools",
+	Kind:    Supervisor,
+	Summary: "service folders with a logger, for svscan",
+	Source:  "https://cr.yp.to/daemontools.html",
+	Options: new(daemontoolsOptions),
+	Fields:  starterFields(daemontoolsFields()),
+	Fits:    fitsDaemontools,
+	Accept:  acceptDaemontools,
+	Files:   filesDaemontools,
+	Quote:   quote.Sh,
+}
+
+// daemontoolsOptions are the keys of options.daemontools.
+type daemontoolsOptions struct {
+	BinDir string `yaml:"bin_dir" format:"path" doc:"folder of setuidgid, envdir, softlimit and multilog, such as /command; default is what PATH finds"`
+	Down   bool   `yaml:"down" default:"false" doc:"install the service stopped; svc -u starts it"`
+}
+
+func daemontoolsOptionsOf(a *appfile.App) daemontoolsOptions {
+	return option(a, "daemontools", daemontoolsOptions{})
+}
+
+func daemontoolsFields() Fields {
+	bridge := Field{Refused, "needs the resident bridge, which this version does not have; use inetd"}
+	commandDecides := Field{Warned, "run.command decides it"}
+	ownSocket := Field{Warned, "the program makes its own socket; run.umask is all that daemontools adds"}
+	once := Field{Warned, "supervise starts the program again at most once a second, for ever"}
+	perRequest := Field{Warned, "it is for a process per request, and this program keeps running"}
+	return Fields{
+		"run.command":              {Carried, ""},
+		"run.directory":            {Carried, ""},
+		"run.group":                {Carried, "the user's own; setuidgid knows no other"},
+		"run.supplementary_groups": {Refused, "setuidgid leaves the program its user's own group and no other"},
+		"run.instances":            {Carried, "a service folder each"},
+		"run.max_concurrent":       perRequest,
+		"run.request_timeout":      perRequest,
+		"run.start_timeout":        {Warned, "supervise does not know whether a program is ready"},
+		"run.stop_signal":          {Carried, "TERM; another is refused, because svc -d sends no other"},
+		"run.stop_timeout":         {Warned, "svc -d waits without end; svc -k kills"},
+		"run.restart.policy":       {Carried, "always; another is refused"},
+		"run.restart.delay":        {Carried, "1s; another gives a warning"},
+		"run.restart.max_delay":    once,
+		"run.restart.burst":        once,
+		"run.restart.window":       once,
+		"cgi.*":                    bridge,
+		"wsgi.module":              {Elsewhere, ""},
+		"wsgi.server":              {Carried, "custom; builtin needs the resident bridge, which this version does not have"},
+		"wsgi.python":              commandDecides,
+		"wsgi.path":                commandDecides,
+		"wsgi.style":               commandDecides,
+		"wsgi.workers":             commandDecides,
+		"wsgi.threads":             commandDecides,
+		"listen.tcp":               {Elsewhere, ""},
+		"listen.unix":              {Elsewhere, ""},
+		"listen.user":              ownSocket,
+		"listen.group":             ownSocket,
+		"listen.mode":              ownSocket,
+		"listen.backlog":           ownSocket,
+		"log.dir":                  {Carried, "where it is set, log/main is a link to it, and the folder has to be there, log.user's own; else log/main is the folder"},
+		"log.user":                 {Carried, ""},
+		"log.timestamp":            {Carried, "tai64n or none"},
+		"log.max_size":             {Carried, "4096 to 16777215 bytes"},
+		"log.keep":                 {Carried, ""},
+		"log.max_total":            {Carried, "where max_size and keep can not exceed it; else refused"},
+		"log.compress":             {Carried, "none; another is refused"},
+		"log.filter":               {Carried, ""},
+		"log.processor":            {Carried, ""},
+	}
+}
+
+func fitsDaemontools(a *appfile.App) string {
+	switch {
+	case a.Type == appfile.TypeServer:
+		return ""
+	case a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGICustom:
+		return ""
+	case a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGIUWSGI:
+		return "this version writes no command for wsgi.server uwsgi; use custom with run.command"
+	}
+	return "it needs the resident bridge, which this version does not have; use inetd"
+}
+
+func acceptDaemontools(s *Scope, a *appfile.App) diag.List {
+	list := acceptStarter(s, a)
+	refuse := func(field, message, hint string) {
+		list = append(list, a.Problem(field, codeCannotCarry, message, hint))
+	}
+	if a.Run.Mode == appfile.RunPerRequest {
+		refuse("run.mode", "daemontools keeps a program running", "leave it out, or set it to resident")
+	}
+	if a.Run.Group != "" && a.Run.Group != a.Run.User {
+		refuse("run.group", "setuidgid gives the program the user's own group, and no description says whether that is "+a.Run.Group,
+			"make "+a.Run.Group+" the group of "+a.Run.User+" on the machine, and leave run.group out")
+	}
+	if a.Run.StopSignal != "TERM" {
+		refuse("run.stop_signal", "svc -d sends TERM and nothing else", "let the program end on TERM")
+	}
+	if a.Run.Restart.Policy != appfile.RestartAlways {
+		refuse("run.restart.policy", "supervise starts a program again whatever its end was", "use always, or another supervisor")
+	}
+	if a.Run.Restart.Delay != time.Second {
+		list = append(list, a.Warning("run.restart.delay", codeNotCarried, "daemontools does not carry it: supervise starts a program at most once a second", "leave it out"))
+	}
+	list = append(list, acceptMultilog(a)...)
+	for _, name := range slices.Sorted(maps.Keys(a.Run.Env)) {
+		if _, err := quote.Envdir(a.Run.Env[name]); err != nil && !reservedVariable(name) {
+			refuse("run.env."+name, err.Error(), "take the space away, or let the program read a file")
+		}
+	}
+	return list
+}
+
+// Sizes that multilog takes; it uses the nearest where it is given another.
+//
+// Source: https://cr.yp.to/daemontools/multilog.html
+const (
+	minMultilog = 4096
+	maxMultilog = 16777215
+)
+
+// acceptMultilog returns the problems of the log.
+func acceptMultilog(a *appfile.App) diag.List {
+	var list diag.List
+	refuse := func(field, message, hint string) {
+		list = append(list, a.Problem(field, codeCannotCarry, message, hint))
+	}
+	l := a.Log
+	if l.Timestamp == appfile.StampISO {
+		refuse("log.timestamp", "multilog writes TAI64N stamps or none", "use tai64n; tai64nlocal shows them as dates")
+	}
+	if l.MaxSize < minMultilog || l.MaxSize > maxMultilog {
+		refuse("log.max_size", fmt.Sprintf("multilog takes %d to %d bytes", minMultilog, maxMultilog), "use a size in between, such as 1MiB")
+	}
+	if l.MaxTotal != nil && l.MaxSize*appfile.Size(l.Keep+1) > *l.MaxTotal {
+		refuse("log.max_total", fmt.Sprintf("multilog knows no total, and %d files of %s can be more than %s", l.Keep+1, l.MaxSize, l.MaxTotal),
+			"lower log.keep or log.max_size")
+	}
+	if l.Compress != appfile.CompressNone {
+		refuse("log.compress", "multilog does not compress", "set log.processor, for example to [gzip]; the files keep their names")
+	}
+	return list
+}
+
+// daemontoolsRun is what the template of run is given.
+type daemontoolsRun struct {
+	Literal bool // see looksMistaken
+	Umask   string
+	Dir     string
+	EnvFile string
+	Envdir  string   // the program; "" where there is no env folder
+	Nice    []int64  // niceness, if any
+	Before  []string // setuidgid, softlimit and their arguments
+	LateEnv []string // NAME=value of variables that must not reach those two
+	Command []string
+}
+
+func filesDaemontools(s *Scope) ([]Spec, error) {
+	var specs []Spec
+	for _, a := range s.Apps {
+		for _, inst := range a.Instances {
+			service, err := serviceFolder(a, inst)
+			if err != nil {
+				return nil, err
+			}
+			specs = append(specs, service...)
+		}
+	}
+	return specs, nil
+}
+
+// serviceFolder returns the files of one instance.
+func serviceFolder(a, inst *appfile.App) ([]Spec, error) {
+	var specs []Spec
+	add := func(name string, s Spec) {
+		s.Path, s.Place, s.Apps = path.Join(inst.Service(), name), "service", []*appfile.App{a}
+		specs = append(specs, s)
+	}
+	options := daemontoolsOptionsOf(a)
+	add("", Spec{Kind: fileset.Dir, Mode: 0o755})
+	if options.Down {
+		add("down", Spec{Mode: 0o644})
+	}
+	env, err := envFolder(inst)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range env {
+		add(f.Path, f)
+	}
+	add("run", Spec{Mode: 0o755, Template: "run.tmpl", Data: runScript(inst, options, len(env) > 0)})
+	add("log", Spec{Kind: fileset.Dir, Mode: 0o755})
+	add("log/run", Spec{Mode: 0o755, Template: "log.tmpl", Data: logScript(inst, options)})
+	if inst.IsSet("log.dir") {
+		add("log/main", Spec{Kind: fileset.Symlink, Link: inst.LogDir()})
+	} else {
+		add("log/main", Spec{Kind: fileset.Dir, Mode: 0o750, User: inst.Log.User})
+	}
+	return specs, nil
+}
+
+// runScript decides the order of the programs in run: envdir reads the folder
+// while it is still root, so that a secret need not be readable by the app;
+// setuidgid comes before softlimit, because a limit of processes counts those
+// of the user. PATH and what the loader obeys come last, through env(1):
+// before that they would choose the setuidgid that root runs, or a library
+// for it.
+func runScript(a *appfile.App, options daemontoolsOptions, hasEnv bool) daemontoolsRun {
+	data := daemontoolsRun{
+		Umask: a.Run.Umask.String(), Dir: a.Run.Directory, EnvFile: a.Run.EnvFile, Command: slices.Clone(a.Run.Command),
+		Before: slices.Concat([]string{path.Join(options.BinDir, "setuidgid"), a.Run.User}, softlimitWords(a.Run.Limits, options)),
+	}
+	if hasEnv {
+		data.Envdir = path.Join(options.BinDir, "envdir")
+	}
+	if a.Run.Nice != 0 {
+		data.Nice = []int64{int64(a.Run.Nice)}
+	}
+	late := maps.Clone(a.Run.Env)
+	maps.DeleteFunc(late, func(name, _ string) bool { return !reservedVariable(name) })
+	data.LateEnv = envWords(late)
+	// Without a slash, exec would search PATH and not the working directory.
+	if !strings.Contains(data.Command[0], "/") {
+		data.Command[0] = "./" + data.Command[0]
+	}
+	data.Literal = looksMistaken(data.Command, data.LateEnv, []string{data.Dir, data.EnvFile})
+	return data
+}
+
+func softlimitWords(l appfile.Limits, options daemontoolsOptions) []string {
+	words := []string{path.Join(options.BinDir, "softlimit")}
+	add := func(flag string, value int64) { words = append(words, flag, fmt.Sprint(value)) }
+	if l.Core != nil {
+		add("-c", int64(*l.Core))
+	}
+	if l.NoFile != nil {
+		add("-o", *l.NoFile)
+	}
+	if l.NProc != nil {
+		add("-p", *l.NProc)
+	}
+	if l.Memory != nil {
+		add("-a", int64(*l.Memory))
+	}
+	if l.CPUSeconds != nil {
+		add("-t", *l.CPUSeconds)
+	}
+	if len(words) == 1 {
+		return nil
+	}
+	return words
+}
+
+// envFolder returns the files of env/, one a variable, or nothing where there
+// are none. A secret is a link to the file that holds it.
+func envFolder(a *appfile.App) ([]Spec, error) {
+	var specs []Spec
+	mode := fs.FileMode(0o755)
+	for _, name := range slices.Sorted(maps.Keys(a.Run.Env)) {
+		if reservedVariable(name) {
+			continue
+		}
+		data, err := quote.Envdir(a.Run.Env[name])
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, Spec{Path: "env/" + name, Mode: 0o644, Raw: []byte(data)})
+	}
+	for _, secret := range secretFiles(a) {
+		mode = 0o700
+		specs = append(specs, Spec{Path: "env/" + secret.Name, Kind: fileset.Symlink, Link: secret.File})
+	}
+	if len(specs) == 0 {
+		return nil, nil
+	}
+	return append([]Spec{{Path: "env", Kind: fileset.Dir, Mode: mode}}, specs...), nil
+}
+
+// daemontoolsLog is what the template of log/run is given.
+type daemontoolsLog struct {
+	Literal bool // see looksMistaken
+	Words   []string
+}
+
+func logScript(a *appfile.App, options daemontoolsOptions) daemontoolsLog {
+	words := []string{path.Join(options.BinDir, "setuidgid"), a.Log.User, path.Join(options.BinDir, "multilog")}
+	if a.Log.Timestamp == appfile.StampTAI64N {
+		words = append(words, "t") // works as the first word only
+	}
+	words = append(words, a.Log.Filter...)
+	// multilog counts the file it writes to as one of the number.
+	words = append(words, fmt.Sprintf("s%d", int64(a.Log.MaxSize)), fmt.Sprintf("n%d", a.Log.Keep+1))
+	if len(a.Log.Processor) > 0 {
+		words = append(words, "!"+shellWords(a.Log.Processor))
+	}
+	dir := "./main"
+	if a.IsSet("log.dir") {
+		dir = a.LogDir()
+	}
+	words = append(words, dir)
+	return daemontoolsLog{Literal: looksMistaken(words), Words: words}
+}
+
+// shellWords writes words as one command of sh, which is how multilog runs a
+// processor. The decoder refuses NUL bytes, the only thing sh can not take.
+func shellWords(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i], _ = quote.Sh(word)
+	}
+	return strings.Join(quoted, " ")
+}

@@ -1,0 +1,369 @@
+package generate
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"scgikit/internal/appfile"
+	"scgikit/internal/fileset"
+	"scgikit/internal/inetdconf"
+	"scgikit/internal/quote"
+)
+
+// inetd writes a line for the super-server, and where a line can not carry the
+// words, a script that it starts instead.
+//
+// The program is always scgi-run, in its form that answers one request on its
+// standard input. inetd makes the connection descriptor 2 as well, so whoever
+// writes to it spoils the answer: both scgi-run and the script move it first.
+//
+// Source: the manual pages inetd(8) of FreeBSD, NetBSD, OpenBSD and GNU
+// inetutils; for what they leave out, see package inetdconf.
+var inetd = &Target{
+	Name:    "inetd",
+	Kind:    SuperServer,
+	Summary: "a line for the super-server, in five dialects",
+	Source:  "https://man.freebsd.org/cgi/man.cgi?query=inetd&sektion=8",
+	Options: new(inetdOptions),
+	Fields:  starterFields(inetdFields()),
+	Fits:    fitsInetd,
+	Accept:  acceptInetd,
+	Files:   filesInetd,
+	Quote:   quote.Sh,
+	Quotes:  inetdQuotes(),
+}
+
+// inetdQuotes is the quoting function of each dialect, by its template.
+func inetdQuotes() map[string]func(string) (string, error) {
+	return map[string]func(string) (string, error){
+		"freebsd.conf.tmpl":   quote.InetdFreeBSD,
+		"netbsd.conf.tmpl":    quote.InetdNetBSD,
+		"openbsd.conf.tmpl":   quote.InetdOpenBSD,
+		"inetutils.conf.tmpl": quote.InetdInetutils,
+		"busybox.conf.tmpl":   quote.InetdBusybox,
+	}
+}
+
+// inetdOptions are the keys of options.inetd.
+type inetdOptions struct {
+	Dialect    inetdconf.Dialect `yaml:"dialect" doc:"the inetd that reads the line; openbsd is Debian's openbsd-inetd too"`
+	Service    string            `yaml:"service" format:"name" doc:"freebsd with listen.tcp: the name in /etc/services that stands for the port; that inetd then listens on every address"`
+	Umask      appfile.Mode      `yaml:"umask" default:"0022" doc:"netbsd and busybox: the umask that inetd itself runs with, which makes the mode of its sockets"`
+	SCGIRun    string            `yaml:"scgi_run" default:"/usr/local/bin/scgi-run" format:"path" doc:"the program scgi-run"`
+	WrapperDir string            `yaml:"wrapper_dir" default:"/usr/local/libexec/scgikit" format:"path" doc:"folder of the scripts that inetd starts where a line can not carry the words"`
+}
+
+func inetdOptionsOf(a *appfile.App) inetdOptions {
+	return option(a, "inetd", inetdOptions{Umask: 0o022, SCGIRun: "/usr/local/bin/scgi-run", WrapperDir: "/usr/local/libexec/scgikit"})
+}
+
+func inetdFields() Fields {
+	oneProcess := Field{Warned, "a program per request needs neither workers nor threads; each request is a process"}
+	noRestart := Field{Warned, "inetd starts the program anew for each request"}
+	plainLog := Field{Warned, "scgi-run writes plain lines to the system's log, or to the file in log.dir; rotate that with newsyslog or logrotate"}
+	return Fields{
+		"protocol":                 {Carried, "scgi; another is refused"},
+		"run.command":              {Refused, "inetd starts scgi-run, which runs cgi.script, cgi.directory or wsgi.module"},
+		"run.directory":            {Carried, "for wsgi; a script runs in its own folder, with a warning"},
+		"run.supplementary_groups": {Refused, "inetd gives the program the groups that its user has on the machine; add the user to them there"},
+		"run.instances":            {Carried, "1; more are refused"},
+		"run.max_concurrent":       {Carried, "by freebsd; the others count starts a minute, with a warning"},
+		"run.request_timeout":      {Carried, ""},
+		"run.start_timeout":        {Warned, "nothing waits for a program that a request starts"},
+		"run.stop_signal":          {Warned, "a program per request ends by itself"},
+		"run.stop_timeout":         {Warned, "a program per request ends by itself"},
+		"run.restart.*":            noRestart,
+		"run.nice":                 {Carried, "0 to 19; below 0 is refused, because the program's user may not"},
+		"cgi.*":                    {Carried, ""},
+		"wsgi.*":                   {Carried, ""},
+		"wsgi.server":              {Carried, "builtin; the others listen by themselves"},
+		"wsgi.style":               {Carried, "once; another is refused"},
+		"wsgi.workers":             oneProcess,
+		"wsgi.threads":             oneProcess,
+		"listen.tcp":               {Carried, "by freebsd only with options.inetd.service"},
+		"listen.unix":              {Carried, "not by inetutils, which refuses it"},
+		"listen.user":              {Carried, "of the socket by freebsd; of its folder by openbsd, netbsd and busybox"},
+		"listen.group":             {Carried, "of the socket by freebsd; of its folder by openbsd, netbsd and busybox"},
+		"listen.mode":              {Carried, "of the socket by freebsd; of its folder by openbsd, netbsd and busybox"},
+		"listen.backlog":           {Warned, "inetd has its own number of connections that may wait"},
+		"log.dir":                  {Carried, "where it is set: one file in it, which run.user must be able to write; else the system's log"},
+		"log.user":                 {Warned, "the program itself writes its log, as run.user"},
+		"log.*":                    plainLog,
+		"http.max_body":            {Carried, ""},
+		"http.mount":               {Carried, ""},
+	}
+}
+
+func fitsInetd(a *appfile.App) string {
+	switch {
+	case a.Type == appfile.TypeServer:
+		return "it listens by itself"
+	case a.Run.Mode == appfile.RunResident:
+		return "run.mode is resident, and inetd starts a process for each request"
+	case a.Type == appfile.TypeWSGI && a.WSGI.Server != appfile.WSGIBuiltin:
+		return "wsgi.server " + string(a.WSGI.Server) + " listens by itself"
+	}
+	return ""
+}
+
+// inetdPlan is everything that is decided about one app.
+type inetdPlan struct {
+	app     *appfile.App
+	options inetdOptions
+	command scgiRun
+	log     string
+	reasons []string // fields that only a script can carry
+	script  bool     // the line starts a script, and not scgi-run itself
+}
+
+func planInetd(a *appfile.App) inetdPlan {
+	p := inetdPlan{app: a, options: inetdOptionsOf(a), log: logPath(a)}
+	p.command = scgiRunOnce(a, p.log)
+	p.reasons = p.needsScript()
+	p.script = len(p.reasons) > 0 || !p.fitsLine()
+	return p
+}
+
+// needsScript returns the fields that only a script can carry.
+//
+// The umask and the limits that the description leaves alone stay those of
+// inetd, so that a plain app needs no shell for each request.
+func (p *inetdPlan) needsScript() []string {
+	a := p.app
+	var fields []string
+	for _, field := range []string{
+		"run.umask", "options.inetd.umask", "run.limits.nofile", "run.limits.nproc", "run.limits.memory",
+		"run.limits.core", "run.limits.cpu_seconds", "run.nice", "run.env_file",
+	} {
+		if a.IsSet(field) {
+			fields = append(fields, field)
+		}
+	}
+	if a.Type == appfile.TypeWSGI && a.IsSet("run.directory") {
+		fields = append(fields, "run.directory")
+	}
+	if len(a.Run.Secrets) > 0 {
+		fields = append(fields, "run.secrets")
+	}
+	return fields
+}
+
+// Limits of a line that all dialects keep, in all versions: some cut a line
+// at 1,024 bytes, some drop what follows 20 arguments.
+const (
+	maxInetdLine = 1000
+	maxInetdArgs = 20
+)
+
+// plainInetd are the characters that no inetd takes for anything else.
+const plainInetd = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./=@%+,:-"
+
+// fitsLine reports whether the line can start scgi-run itself.
+func (p *inetdPlan) fitsLine() bool {
+	words := p.words()
+	length := len(words)
+	for _, word := range words {
+		length += len(word)
+	}
+	args := p.command.words()
+	return length <= maxInetdLine && len(args) <= maxInetdArgs && !slices.ContainsFunc(args, func(word string) bool {
+		return word == "" || strings.Trim(word, plainInetd) != ""
+	})
+}
+
+// program returns what the line starts, and its arguments with argv[0].
+func (p *inetdPlan) program() (program string, args []string) {
+	if p.script {
+		return path.Join(p.options.WrapperDir, p.app.Name), []string{p.app.Name}
+	}
+	return p.options.SCGIRun, p.command.words()
+}
+
+// words returns the words of the line.
+func (p *inetdPlan) words() []string {
+	user := p.app.Run.User
+	if p.app.Run.Group != "" {
+		user += ":" + p.app.Run.Group
+	}
+	program, args := p.program()
+	return append([]string{p.address(), "stream", p.protocol(), p.wait(), user, program}, args...)
+}
+
+// address returns the first word of the line.
+func (p *inetdPlan) address() string {
+	a, addr := p.app, p.app.Addr()
+	switch {
+	case addr.Unix != "" && p.options.Dialect == inetdconf.FreeBSD:
+		return fmt.Sprintf(":%s:%s:%s:%s", a.Listen.User, p.socketGroup(), a.Listen.Mode, addr.Unix)
+	case addr.Unix != "":
+		return addr.Unix
+	case p.options.Dialect == inetdconf.FreeBSD:
+		return p.options.Service
+	case addr.IsIPv6() && (p.options.Dialect == inetdconf.Inetutils || p.options.Dialect == inetdconf.Busybox):
+		// These two cut at the last colon and take the rest as it is.
+		return fmt.Sprintf("%s:%d", addr.Host, addr.Port)
+	}
+	return addr.String()
+}
+
+// socketGroup is the group in FreeBSD's line, which has to be there even where
+// the mode gives it nothing; then it is the one that every FreeBSD has.
+func (p *inetdPlan) socketGroup() string {
+	if p.app.Listen.Group == "" && p.app.Listen.Mode&0o070 == 0 {
+		return "wheel"
+	}
+	return p.app.Listen.Group
+}
+
+func (p *inetdPlan) protocol() string {
+	addr := p.app.Addr()
+	switch {
+	case addr.Unix != "":
+		return "unix"
+	case addr.IsIPv6():
+		return "tcp6"
+	case p.options.Dialect == inetdconf.Busybox:
+		return "tcp" // it knows no tcp4
+	}
+	// A plain tcp is both families to OpenBSD's, which then logs an error.
+	return "tcp4"
+}
+
+// startsPerMinute is more than a machine can do. Once an inetd has counted to
+// its limit it closes the service for ten minutes, and it counts every request.
+const startsPerMinute = 100000
+
+func (p *inetdPlan) wait() string {
+	switch p.options.Dialect {
+	case inetdconf.FreeBSD:
+		if p.app.Addr().Unix != "" {
+			return fmt.Sprintf("nowait/%d", p.app.Run.MaxConcurrent)
+		}
+		// Without limits for one address, because all requests come from the
+		// web server's, and inetd -C (60 by default in rc.conf) would count them.
+		return fmt.Sprintf("nowait/%d/0/0", p.app.Run.MaxConcurrent)
+	case inetdconf.NetBSD:
+		return fmt.Sprintf("nowait:%d", startsPerMinute)
+	case inetdconf.OpenBSD, inetdconf.Inetutils, inetdconf.Busybox:
+		return fmt.Sprintf("nowait.%d", startsPerMinute)
+	}
+	return "nowait"
+}
+
+// inetdLine is what the template of a line is given.
+type inetdLine struct {
+	Words  []string
+	Unix   bool
+	Folder bool
+}
+
+// inetdScript is what the template of a script is given.
+type inetdScript struct {
+	Name     string
+	Literal  bool // see looksMistaken
+	Reasons  []string
+	Log      string // file; "" is the system's log
+	Umask    string
+	Dir      string // "" stays where inetd is
+	Limits   []ulimit
+	Procs    []int64 // limit of processes, if any
+	Nice     []int64 // niceness, if any
+	EnvFile  string
+	Secrets  []secretFile
+	Program  string
+	Flags    []string
+	Rest     []string
+	MoreArgs bool // "$@" holds flags for the variables of the env file
+}
+
+func filesInetd(s *Scope) ([]Spec, error) {
+	var specs []Spec
+	for _, a := range s.Apps {
+		p := planInetd(a)
+		if err := p.check(); err != nil {
+			return nil, err
+		}
+		folder := p.folder()
+		specs = append(specs, Spec{
+			Path: a.Name + ".conf", Mode: 0o644, Place: "inetd.conf", Apps: []*appfile.App{a},
+			Template: string(p.options.Dialect) + ".conf.tmpl",
+			Data:     inetdLine{Words: p.words(), Unix: a.Addr().Unix != "", Folder: folder != nil},
+		})
+		if p.script {
+			specs = append(specs, Spec{
+				Path: a.Name, Mode: 0o755, Place: p.options.WrapperDir, Apps: []*appfile.App{a},
+				Template: "script.tmpl", Data: p.scriptData(),
+			})
+		}
+		if folder != nil {
+			specs = append(specs, folder.specs(a)...)
+		}
+	}
+	return specs, nil
+}
+
+func (p *inetdPlan) scriptData() inetdScript {
+	a := p.app
+	data := inetdScript{
+		Name: a.Name, Reasons: p.reasons, Log: p.log, Umask: a.Run.Umask.String(),
+		Limits: shellUlimits(a.Run.Limits), EnvFile: a.Run.EnvFile, Secrets: secretFiles(a),
+		Literal: looksMistaken(p.command.Flags, p.command.Rest, []string{p.log, a.Run.Directory, a.Run.EnvFile}),
+		Program: p.options.SCGIRun, Flags: p.command.Flags, Rest: p.command.Rest, MoreArgs: a.Run.EnvFile != "",
+	}
+	if a.Type == appfile.TypeWSGI {
+		data.Dir = a.Run.Directory
+	}
+	if a.Run.Limits.NProc != nil {
+		data.Procs = []int64{*a.Run.Limits.NProc}
+	}
+	if a.Run.Nice != 0 {
+		data.Nice = []int64{int64(a.Run.Nice)}
+	}
+	return data
+}
+
+// inetdFolder is the folder that guards a socket whose own mode lets everyone in.
+type inetdFolder struct {
+	Path, Mode, User, Group string
+	mode                    appfile.Mode
+}
+
+// folder returns the folder that keeps others from the socket, or nil where
+// the socket needs none: FreeBSD's has an owner and a mode, and one that
+// everybody may write to needs no guard.
+func (p *inetdPlan) folder() *inetdFolder {
+	a := p.app
+	if a.Addr().Unix == "" || p.options.Dialect == inetdconf.FreeBSD || a.Listen.Mode&0o002 != 0 {
+		return nil
+	}
+	f := &inetdFolder{Path: path.Dir(a.Addr().Unix), User: "root", Group: "root", mode: 0o700}
+	// Nobody but root may put another socket in its place, so nobody else gets
+	// more than a way through.
+	if a.Listen.Mode&0o200 != 0 && a.Listen.User != "root" && (a.IsSet("listen.user") || a.Listen.Mode&0o020 == 0) {
+		f.User, f.mode = a.Listen.User, 0o500
+	}
+	if a.Listen.Mode&0o020 != 0 {
+		f.Group, f.mode = a.Listen.Group, f.mode|0o050
+	}
+	f.Mode = f.mode.String()
+	return f
+}
+
+// specs returns the folder, and for a Linux whose /run is empty after each
+// boot the line that makes it again.
+func (f *inetdFolder) specs(a *appfile.App) []Spec {
+	specs := []Spec{{
+		Path: a.Name + ".socket", Kind: fileset.Dir, Mode: fs.FileMode(f.mode), User: f.User, Group: f.Group,
+		Place: f.Path, Apps: []*appfile.App{a},
+	}}
+	if strings.HasPrefix(f.Path, "/run/") || strings.HasPrefix(f.Path, "/var/run/") {
+		specs = append(specs, Spec{
+			Path: a.Name + ".tmpfiles", Mode: 0o644, Place: "tmpfiles.d", Apps: []*appfile.App{a},
+			Template: "tmpfiles.conf.tmpl", Data: f,
+		})
+	}
+	return specs
+}

@@ -1,0 +1,331 @@
+package generate_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"scgikit/generate"
+	"scgikit/internal/appfile"
+	"scgikit/internal/fileset"
+	"scgikit/internal/inetdconf"
+	"scgikit/internal/need"
+)
+
+// reporter is the name under which the test binary is a program that says on
+// its standard output how it was started.
+const reporter = "report"
+
+// report is what that program says.
+type report struct {
+	Args []string
+	Env  []string
+	Dir  string
+}
+
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) != reporter {
+		os.Exit(m.Run())
+	}
+	dir, err := os.Getwd()
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(report{os.Args, os.Environ(), dir})
+	}
+	if err != nil {
+		os.Exit(1)
+	}
+}
+
+// env returns a variable that the reporter had.
+func (r *report) env(name string) (value string, ok bool) {
+	for _, variable := range r.Env {
+		if n, v, _ := strings.Cut(variable, "="); n == name {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// installReporter puts the reporter in a folder that every user can enter.
+func installReporter(t testing.TB, dir string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, reporter)
+	if err := os.WriteFile(path, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// awkward are strings that some syntax takes for more than text.
+var awkward = [...]string{
+	"plain", "a b", " a", "a  b", "'", `"`, "''", `'"'`, `a'"b c`, `\`, `\\`, `a\`, `\n`, "$HOME", "${HOME}", "$(id)", "`id`", "%s %n", "%",
+	"a;b", "a&b", "a|b", "{a,b}", "}", "*", "?", "[a]", "~", "~root", "#a", "a#", "a #b", "!x", "-n", "--", "=", "a=b", "a:b", "é", "日本", "<x>", "(x)",
+	strings.Repeat("x", 4000), strings.Repeat(`'"\ $`, 800),
+}
+
+// yamlText writes a string as a value of a description.
+func yamlText(t testing.TB, s string) string {
+	t.Helper()
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(strings.ReplaceAll(s, "$", "$$")); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// shells returns the commands of the shells on this machine.
+func shells(t testing.TB) [][]string {
+	t.Helper()
+	var all [][]string
+	for _, words := range [][]string{{"dash"}, {"bash", "--posix"}, {"busybox", "sh"}} {
+		if path, ok := need.Find(words[0]); ok {
+			all = append(all, append([]string{path}, words[1:]...))
+		}
+	}
+	if len(all) == 0 {
+		need.Missing(t, "dash")
+	}
+	return all
+}
+
+// someUser returns the user that the tests' programs run as: another one where
+// that can be, and the name of its group.
+func someUser(t testing.TB) (name, group string) {
+	t.Helper()
+	id := "65534"
+	if os.Geteuid() != 0 {
+		id = strconv.Itoa(os.Geteuid())
+	}
+	u, err := user.LookupId(id)
+	if err != nil {
+		t.Skip(err)
+	}
+	g, err := user.LookupGroupId(u.Gid)
+	if err != nil {
+		t.Skip(err)
+	}
+	return u.Username, g.Name
+}
+
+// install writes files of a set below a folder, with their modes and, for
+// root, their owners.
+func install(t testing.TB, set *fileset.Set, prefix, dir string) {
+	t.Helper()
+	for _, f := range set.Files() {
+		name, ok := strings.CutPrefix(f.Path, prefix)
+		if !ok {
+			continue
+		}
+		if err := installFile(filepath.Join(dir, name), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func installFile(path string, f fileset.File) error {
+	var err error
+	switch f.Kind {
+	case fileset.Dir:
+		err = os.MkdirAll(path, 0o755)
+	case fileset.Symlink:
+		return os.Symlink(f.Link, path)
+	case fileset.Regular:
+		err = os.WriteFile(path, f.Data, 0o600)
+	}
+	if err == nil {
+		err = os.Chmod(path, f.Mode)
+	}
+	if err != nil || os.Geteuid() != 0 || f.User == "" {
+		return err
+	}
+	u, err := user.Lookup(f.User)
+	if err != nil {
+		return err
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	return os.Chown(path, uid, gid)
+}
+
+// logPlace is where the descriptions of tests log, because /tmp is refused;
+// moveLogs puts the test's own folder in its place.
+const logPlace = "/logs-of-the-test"
+
+// moveLogs puts a folder in the place of logPlace in every file of a set.
+func moveLogs(t testing.TB, set *fileset.Set, dir string) *fileset.Set {
+	t.Helper()
+	moved := new(fileset.Set)
+	for _, f := range set.Files() {
+		f.Data = bytes.ReplaceAll(f.Data, []byte(logPlace), []byte(dir))
+		f.Link = strings.ReplaceAll(f.Link, logPlace, dir)
+		if err := moved.Add(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return moved
+}
+
+// eventually waits until a condition holds, or ends the test.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s did not happen within 20 seconds", what)
+		}
+	}
+}
+
+// TestStarterFields requires that both starters say of every field what
+// becomes of it, and why, where it is lost.
+func TestStarterFields(t *testing.T) {
+	for _, name := range []string{"inetd", "daemontools"} {
+		target, ok := generate.Lookup(name)
+		if !ok {
+			t.Fatalf("no target %s", name)
+		}
+		if _, ok := target.Fields["*"]; ok {
+			t.Errorf("%s: one entry stands for all fields, so a new one would be lost", name)
+		}
+		for _, field := range appfile.Fields() {
+			got, ok := target.Fields.Lookup(field.Path)
+			if !ok {
+				t.Errorf("%s says nothing about %s", name, field.Path)
+			}
+			if (got.Support == generate.Warned || got.Support == generate.Refused) && got.Note == "" {
+				t.Errorf("%s does not say why %s is lost", name, field.Path)
+			}
+		}
+	}
+}
+
+// starterSets renders every description of the golden tests, and one with
+// awkward values, under both starters.
+func starterSets(t testing.TB) map[string]*fileset.Set {
+	t.Helper()
+	inputs, err := filepath.Glob("testdata/apps/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sets := make(map[string]*fileset.Set)
+	for _, input := range inputs {
+		data, err := os.ReadFile(input)
+		if err != nil {
+			t.Fatal(err)
+		}
+		project, problems := tryLoad(string(data))
+		if problems.HasErrors() {
+			continue
+		}
+		for _, name := range []string{"inetd", "daemontools"} {
+			target, _ := generate.Lookup(name)
+			if set, problems := render(t, target, project); !problems.HasErrors() {
+				sets[name+" "+filepath.Base(input)] = set
+			}
+		}
+	}
+	for i, s := range awkward {
+		sets[fmt.Sprintf("inetd awkward %d", i)] = mustRender(t, "inetd", load(t, awkwardCGI(t, s, inetdconf.OpenBSD, "/srv/log dir", "/usr/bin/scgi-run")))
+		sets[fmt.Sprintf("daemontools awkward %d", i)] = mustRender(t, "daemontools", load(t, awkwardServer(t, s, "nobody", "/srv", "/srv/log")))
+	}
+	return sets
+}
+
+// TestScriptsAreClean lets every shell parse every generated script, and
+// shellcheck find nothing in it.
+func TestScriptsAreClean(t *testing.T) {
+	t.Parallel()
+	shellcheck := need.Program(t, "shellcheck")
+	dir := t.TempDir()
+	var files []string
+	for _, set := range starterSets(t) {
+		for _, f := range set.Files() {
+			if !bytes.HasPrefix(f.Data, []byte("#!/bin/sh\n")) {
+				continue
+			}
+			if f.Mode != 0o755 {
+				t.Errorf("%s has mode %o", f.Path, f.Mode)
+			}
+			file := filepath.Join(dir, fmt.Sprintf("%03d", len(files)))
+			if err := os.WriteFile(file, f.Data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, file)
+		}
+	}
+	if len(files) < 2*len(awkward) {
+		t.Fatalf("only %d scripts", len(files))
+	}
+	if out, err := exec.CommandContext(t.Context(), shellcheck, append([]string{"-f", "gcc"}, files...)...).CombinedOutput(); err != nil {
+		t.Errorf("shellcheck: %v\n%s", err, firstLines(out, 20))
+	}
+	for _, shell := range shells(t) {
+		for _, file := range files {
+			if out, err := exec.CommandContext(t.Context(), shell[0], append(shell[1:len(shell):len(shell)], "-n", file)...).CombinedOutput(); err != nil {
+				t.Errorf("%v -n: %v\n%s", shell, err, out)
+			}
+		}
+	}
+}
+
+func firstLines(text []byte, n int) string {
+	lines := strings.SplitAfterN(string(text), "\n", n+1)
+	return strings.Join(lines[:min(n, len(lines))], "")
+}
+
+// runReporter runs a command that ends in the reporter.
+func runReporter(t testing.TB, dir string, words ...string) report {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	var got report
+	if err == nil {
+		err = json.Unmarshal(out, &got)
+	}
+	if err != nil {
+		t.Fatalf("%q: %v: %s%s", words, err, out, stderr.Bytes())
+	}
+	return got
+}
+
+func requireNoFile(t testing.TB, path string) {
+	t.Helper()
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is there: %v", path, err)
+	}
+}
+
+func requireFile(t testing.TB, path string) {
+	t.Helper()
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+}
