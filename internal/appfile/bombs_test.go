@@ -31,15 +31,18 @@ func TestBombs(t *testing.T) {
 		{"depth by question", full("? "), "too-deep"},
 		{"many keys", full("aaaa: 1\n"), "duplicate-key"},
 		{"many anchors", full("&a "), "syntax"},
-		{"many elements", "run:\n  command:\n" + full("  - a: b\n")[:1<<20-100], "wrong-type"},
+		{"many elements", "run:\n  command:\n" + full("  - a: b\n")[:40000], "wrong-type"},
 		{"many documents", full("---\na: 1\n"), "too-many"},
 		{"many empty documents", full("---\n"), "empty"},
-		{"many unknown keys", unknownKeys(60000), "too-many"},
+		{"many unknown keys", unknownKeys(9000), "too-many"},
 		{"tabs", "a:\n" + full("\t")[:1000] + "b: 1", "syntax"},
 		{"quotes", full("'"), "wrong-type"},
 		{"open quote", "a: '" + full("''"), "too-big"},
 		{"comments", full("# x\n"), "empty"},
 		{"variables", "vars: {a: x}\nname: blog\ndescription: \"" + strings.Repeat("${vars.a}", 110000) + "\"", "bad-text"},
+		{"variables that grow", "vars: {a: " + strings.Repeat("x", 1<<19) + "}\ndescription: \"" + strings.Repeat("${vars.a}", 50000) + "\"", "too-big"},
+		{"instances of much", instanceBomb(9000), "missing"},
+		{"many values", instanceBomb(100000), "too-big"},
 		{"NUL", "a: \x00", "bad-character"},
 		{"not UTF-8", "a: \xff\xfe", "bad-encoding"},
 	} {
@@ -84,4 +87,9 @@ func unknownKeys(n int) string {
 		fmt.Fprintf(&b, "key%d: 1\n", i)
 	}
 	return b.String()
+}
+
+// instanceBomb is decoded 64 times: it differs in each instance.
+func instanceBomb(n int) string {
+	return "run:\n  instances: 64\n  command:\n" + strings.Repeat("  - x\n", n) + "  - ${instance}\n"
 }

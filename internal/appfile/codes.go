@@ -342,7 +342,7 @@ var codes = []Code{
 	},
 	{
 		"too-big", "a file that is too big for a description",
-		"A file has at most 1 MiB. Several apps belong in apps/NAME.yaml, one file each.",
+		"A file has at most 1 MiB, an app at most 10,000 values, and variables put in at most 4 MiB. Several apps belong in apps/NAME.yaml, one file each.",
 		"",
 	},
 	{

@@ -31,6 +31,9 @@ var ErrNoDescription = errors.New("no description")
 // Of a file that is larger than a description can be no more is read than
 // shows it.
 func Find(dir string, files []string, profile string, stdin io.Reader) ([]Source, error) {
+	if profile != "" && !nameSyntax.MatchString(profile) {
+		return nil, fmt.Errorf("%q is not the name of a profile: use small letters, digits and -", profile)
+	}
 	if len(files) == 0 {
 		found, err := projectFiles(dir)
 		if err != nil {

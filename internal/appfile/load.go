@@ -47,7 +47,9 @@ func (l *Loader) Load(sources []Source) (*Project, diag.List) {
 		r.source(&sources[i])
 	}
 	r.checkProfileFound(sources)
-	r.list = append(r.list, projectRules(r.apps)...)
+	var across collector
+	projectRules(r.apps, &across)
+	r.list = append(r.list, across.problems()...)
 	r.list.Sort()
 	if r.list.HasErrors() {
 		return nil, r.list
@@ -264,7 +266,8 @@ func (r *reader) checkProfileFound(sources []Source) {
 
 // resolve puts variables in, decodes, and completes every instance.
 func (r *reader) resolve(root *node, out *collector) *loaded {
-	x := &expander{out: out, env: r.loader.Env, number: 1}
+	budget := maxExpanded
+	x := &expander{out: out, env: r.loader.Env, number: 1, budget: &budget}
 	x.readVars(root)
 	x.port = x.basePort(root)
 	got := &loaded{root: root.at.span(), bad: make(map[string]bool)}

@@ -16,6 +16,10 @@ import (
 // maxDepth is how deep lists and mappings may nest. No field needs half of it.
 const maxDepth = 32
 
+// maxNodes is how many values one description may have. Each instance is
+// decoded by itself, so the work is up to 64 times that.
+const maxNodes = 10_000
+
 // nodeKind is the shape of a node.
 type nodeKind uint8
 
@@ -170,6 +174,7 @@ const anchorHint = "write the value out where it is used, so that a reader sees 
 type converter struct {
 	text   *text
 	out    *collector
+	count  int // of nodes
 	failed bool
 }
 
@@ -204,8 +209,12 @@ func (c *converter) fail(y *yaml.Node, code, message, hint string) {
 }
 
 func (c *converter) node(y *yaml.Node, depth int) *node {
+	c.count++
 	switch {
 	case c.failed:
+		return nil
+	case c.count > maxNodes:
+		c.fail(y, "too-big", fmt.Sprintf("the description has more than %d values", maxNodes), "is it the right file? No app needs that many")
 		return nil
 	case depth > maxDepth:
 		c.fail(y, "too-deep", fmt.Sprintf("lists and mappings nest more than %d deep", maxDepth), "no field nests that deep")

@@ -5,24 +5,21 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-
-	"scgikit/internal/diag"
 )
 
 // projectRules checks what no single app shows. A problem stands at the later
 // of two apps and shows the place in the other one.
-func projectRules(apps []*loaded) diag.List {
-	p := new(projectChecker)
+func projectRules(apps []*loaded, out *collector) {
+	p := &projectChecker{out: out}
 	p.names(apps)
 	p.listeners(apps)
 	p.mounts(apps)
 	p.static(apps)
 	p.logDirs(apps)
-	return p.list
 }
 
 type projectChecker struct {
-	list diag.List
+	out *collector
 }
 
 // refuse reports a problem at a field of one app that a field of another causes.
@@ -36,7 +33,7 @@ func (p *projectChecker) refuse(a *App, field string, other *App, otherField, co
 		span = other.Origin("name").Span
 	}
 	problem.Other = &span
-	p.list = append(p.list, problem)
+	p.out.add(problem)
 }
 
 func (p *projectChecker) names(apps []*loaded) {

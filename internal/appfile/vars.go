@@ -26,8 +26,14 @@ type expander struct {
 	number int // of the instance, from 1
 	port   int // of the instance, 0 where it has none
 
+	budget *int // bytes that variables may still put in, of all instances together
+
 	usesInstance bool
 }
+
+// maxExpanded is how many bytes the variables of an app may put in, over all
+// its instances: a long value that is used often would take all memory.
+const maxExpanded = 4 << 20
 
 // plainKeys are top-level keys whose values are never expanded: they name the
 // app and its variables.
@@ -133,6 +139,12 @@ func (x *expander) text(s, path string, plain bool) (string, *fault) {
 			value, f := x.lookup(ref, path, plain)
 			if f != nil {
 				return "", f
+			}
+			if *x.budget -= len(value); *x.budget < 0 {
+				return "", &fault{
+					code: "too-big", message: fmt.Sprintf("the variables of the app put in more than %d bytes", maxExpanded),
+					hint: "use shorter values",
+				}
 			}
 			b.WriteString(value)
 			s = rest
