@@ -41,6 +41,7 @@ A step for CI, and for .git/hooks/pre-commit:
 		Example: "  scgikit check\n  scgikit check --require nginx,lighttpd",
 		GroupID: groupReview,
 		Args:    plainArgs(cobra.NoArgs),
+		PreRunE: exclusive("no-parsers", "require"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, name := range require {
 				if _, err := lookupTarget(name); err != nil {
@@ -53,7 +54,6 @@ A step for CI, and for .git/hooks/pre-commit:
 	flags.add(cmd, e)
 	cmd.Flags().BoolVar(&noParsers, "no-parsers", false, "only compare the files")
 	cmd.Flags().StringSliceVar(&require, "require", nil, "`TARGETS` whose program must be there, with commas between")
-	cmd.MarkFlagsMutuallyExclusive("no-parsers", "require")
 	return cmd
 }
 

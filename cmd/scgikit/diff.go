@@ -25,6 +25,7 @@ Exit code: 0 for no differences, 1 for some, 2 for any error.`,
 		Example:           "  scgikit diff\n  scgikit diff nginx --stat",
 		GroupID:           groupReview,
 		ValidArgsFunction: targetArgs("all"),
+		PreRunE:           exclusive("name-only", "stat"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return strictly(e.diff(&flags, args, nameOnly, stat))
 		},
@@ -32,7 +33,6 @@ Exit code: 0 for no differences, 1 for some, 2 for any error.`,
 	flags.add(cmd, e)
 	cmd.Flags().BoolVar(&nameOnly, "name-only", false, "only the names of the files")
 	cmd.Flags().BoolVar(&stat, "stat", false, "only names, states and numbers of lines")
-	cmd.MarkFlagsMutuallyExclusive("name-only", "stat")
 	return cmd
 }
 

@@ -63,7 +63,10 @@ func (e *env) settleOutput(args []string) {
 	if e.settings.Output != "" {
 		return
 	}
-	e.settings.Output = e.flags.output
+	// Settings with errors are reported by the commands that need them.
+	if err := e.loadSettings(e.root); err != nil {
+		e.settings.Output = e.flags.output
+	}
 	for i, arg := range args {
 		value, ok := strings.CutPrefix(arg, "--output=")
 		switch {
@@ -72,8 +75,6 @@ func (e *env) settleOutput(args []string) {
 			value = args[i+1]
 		case strings.HasPrefix(arg, "-o") && !strings.HasPrefix(arg, "--"):
 			value = strings.TrimPrefix(strings.TrimPrefix(arg, "-o"), "=")
-		default:
-			continue
 		}
 		if slices.Contains(outputFormats, value) {
 			e.settings.Output = value

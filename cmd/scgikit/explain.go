@@ -32,6 +32,7 @@ a warning, "refuses" is an error, "-" is a matter of another part of the set-up.
   scgikit explain --matrix`,
 		GroupID: groupDescribe,
 		Args:    plainArgs(cobra.MaximumNArgs(1)),
+		PreRunE: exclusive("resolved", "matrix"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return explainable(), cobra.ShellCompDirectiveNoFileComp
 		},
@@ -51,7 +52,6 @@ a warning, "refuses" is an error, "-" is a matter of another part of the set-up.
 	}
 	cmd.Flags().BoolVar(&resolved, "resolved", false, "the values of the descriptions here, and their origins")
 	cmd.Flags().BoolVar(&matrix, "matrix", false, "what becomes of each field under each target")
-	cmd.MarkFlagsMutuallyExclusive("resolved", "matrix")
 	return cmd
 }
 

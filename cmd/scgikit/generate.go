@@ -33,6 +33,9 @@ renders any more are named, and removed with --prune.`,
   scgikit generate nginx --stdout --only blog`,
 		GroupID:           groupReview,
 		ValidArgsFunction: targetArgs("all"),
+		PreRunE: func(cmd *cobra.Command, args []string) error {
+			return errors.Join(exclusive("stdout", "prune")(cmd, args), exclusive("stdout", "force")(cmd, args))
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			folder, manifest, err := e.openDeploy()
 			if err != nil {
@@ -54,8 +57,6 @@ renders any more are named, and removed with --prune.`,
 	cmd.Flags().BoolVar(&stdout, "stdout", false, "write the files to stdout as one txtar archive, and none to disk")
 	cmd.Flags().BoolVar(&options.Prune, "prune", false, "remove files that nothing renders any more")
 	cmd.Flags().BoolVar(&options.Force, "force", false, "overwrite what was changed by hand or is not scgikit's")
-	cmd.MarkFlagsMutuallyExclusive("stdout", "prune")
-	cmd.MarkFlagsMutuallyExclusive("stdout", "force")
 	return cmd
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
 
+	"scgikit/internal/appfile"
 	"scgikit/internal/diag"
 )
 
@@ -134,6 +135,9 @@ func (e *env) report(err error) {
 	list, isList := errors.AsType[diag.List](err)
 	if isList {
 		body.Message = counted(list)
+		if _, ok := appfile.ExplainCode(list[len(list)-1].Code); ok && body.Hint == "" {
+			body.Hint = "scgikit explain " + list[len(list)-1].Code + " says more about the last one"
+		}
 	}
 	if !isFailure || !f.told {
 		if isList {
@@ -188,6 +192,23 @@ func plainArgs(rule cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := rule(cmd, args); err != nil {
 			return usagef("see: "+cmd.CommandPath()+" -h", "%s: %w", cmd.Name(), err)
+		}
+		return nil
+	}
+}
+
+// exclusive returns a check that at most one of some flags is given. Cobra has
+// one of its own, whose error is not told from a command's.
+func exclusive(names ...string) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		var given []string
+		for _, name := range names {
+			if cmd.Flags().Changed(name) {
+				given = append(given, "--"+name)
+			}
+		}
+		if len(given) > 1 {
+			return usagef("give one of them", "%s contradict each other", strings.Join(given, " and "))
 		}
 		return nil
 	}

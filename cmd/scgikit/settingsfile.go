@@ -56,15 +56,16 @@ type settingsReader struct {
 	problems diag.List
 }
 
-func (r *settingsReader) problem(n *yaml.Node, path, code, message, hint string) {
-	span := diag.Span{
+// add puts a problem at a node of the file.
+func (r *settingsReader) add(n *yaml.Node, p diag.Problem) {
+	p.Span = diag.Span{
 		Position: diag.Position{File: r.file.Path, Line: n.Line, Column: n.Column},
 		Width:    max(1, len([]rune(n.Value))),
 	}
 	if n.Line >= 1 && n.Line <= len(r.lines) {
-		span.Text = strings.TrimSuffix(r.lines[n.Line-1], "\r")
+		p.Span.Text = strings.TrimSuffix(r.lines[n.Line-1], "\r")
 	}
-	r.problems = append(r.problems, &diag.Problem{Span: span, Code: code, Path: path, Message: message, Hint: hint})
+	r.problems = append(r.problems, &p)
 }
 
 func (r *settingsReader) mapping(prefix string, n *yaml.Node) {
@@ -72,7 +73,10 @@ func (r *settingsReader) mapping(prefix string, n *yaml.Node) {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		r.problem(n, strings.TrimSuffix(prefix, "."), "bad-setting", "not a map of settings", "write key: value lines")
+		r.add(n, diag.Problem{
+			Code: "bad-setting", Path: strings.TrimSuffix(prefix, "."),
+			Message: "not a map of settings", Hint: "write key: value lines",
+		})
 		return
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -93,16 +97,19 @@ func (r *settingsReader) entry(key string, keyNode, value *yaml.Node) {
 		if near := nearest(key, settingKeys()); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
-		r.problem(keyNode, "", "unknown-setting", fmt.Sprintf("unknown setting %q", key), hint)
+		r.add(keyNode, diag.Problem{Code: "unknown-setting", Message: fmt.Sprintf("unknown setting %q", key), Hint: hint})
 	case r.values[key] != nil:
-		r.problem(keyNode, key, "bad-setting", "set twice", "keep one of the two")
+		r.add(keyNode, diag.Problem{Code: "bad-setting", Path: key, Message: "set twice", Hint: "keep one of the two"})
 	case list[i].Machine && r.file.project:
-		r.problem(keyNode, key, "machine-setting", "not taken from a project's file, because it names a program or a place of the machine",
-			"put it in the user's or the system's file, see: scgikit config path")
+		r.add(keyNode, diag.Problem{
+			Code: "machine-setting", Path: key,
+			Message: "not taken from a project's file, because it names a program or a place of the machine",
+			Hint:    "put it in the user's or the system's file, see: scgikit config path",
+		})
 	default:
 		got, err := list[i].decode(value)
 		if err != nil {
-			r.problem(value, key, "bad-setting", err.Error(), "")
+			r.add(value, diag.Problem{Code: "bad-setting", Path: key, Message: err.Error(), Hint: "scgikit help files lists the settings"})
 			return
 		}
 		r.values[key] = got
@@ -125,6 +132,8 @@ func (s setting) decode(n *yaml.Node) (any, error) {
 		return nil, errors.New("has the wrong type")
 	case s.Kind == boolSetting && n.Tag != "!!bool":
 		return nil, fmt.Errorf("%q is neither true nor false", n.Value)
+	case s.Kind != boolSetting && n.Tag != "!!str":
+		return nil, fmt.Errorf("%s is no text; put it in quotes if it is meant", n.Value)
 	}
 	return s.check(n.Value)
 }

@@ -171,6 +171,11 @@ var codes = []Code{
 		"scgikit --set listen.mode validate",
 	},
 	{
+		"bad-setting", "a setting of the tool with a value that it does not take",
+		"Settings of scgikit itself (.scgikit.yaml and config.yaml) are few, and their types are fixed; scgikit help files lists them, and scgikit config view shows those in force. A description's fields are no settings.",
+		"",
+	},
+	{
 		"bad-size", "not a size",
 		"A size is a whole number of bytes, or with the unit KiB, MiB or GiB. KB and MB are refused, because programs do not agree on what they are.",
 		"http:\n  max_body: 10MB",
@@ -266,6 +271,11 @@ var codes = []Code{
 		"",
 	},
 	{
+		"machine-setting", "a setting that a project's file may not hold",
+		"A setting that names a program to run or a place of the machine is not taken from .scgikit.yaml: that file comes with a repository, and looking at a stranger's repository would run the stranger's program. Put it in your own settings; scgikit config path names the file.",
+		"",
+	},
+	{
 		"missing", "a field that is needed is not there",
 		"Some fields are needed always (apiVersion, name, type, run.user, http.mount), some by another field: a server needs run.command, an app of type cgi its script or folder, one of type wsgi its callable, and each a listener.",
 		"type: server\nlisten:\n  tcp: 127.0.0.1:8040",
@@ -281,6 +291,11 @@ var codes = []Code{
 		"",
 	},
 	{
+		"not-here", "something that this machine does not have",
+		"validate --system compares a description with the machine it runs on: users, groups, programs, folders, and files of secrets, which others may not read. On another machine than the app's own its findings say little.",
+		"",
+	},
+	{
 		"open-socket", "a socket that every user may connect to",
 		"A warning: with the write bit for others in listen.mode each user of the machine can send requests to the app as if it were the web server, and so run its scripts as the app's user. Give the socket the web server's group, and the mode 0660.",
 		"listen:\n  unix: /run/blog.sock\n  mode: \"0666\"",
@@ -289,6 +304,11 @@ var codes = []Code{
 		"outside-mount", "health.path is not below the mount",
 		"The request that checks the app would be answered by another one.",
 		"http:\n  mount: /blog/\nhealth:\n  path: /health",
+	},
+	{
+		"port-taken", "a port that can not be listened on",
+		"A warning of validate --system: another program has the port, or it is the app itself, running; or the port is below 1024 and you are not root.",
+		"",
 	},
 	{
 		"public-listen", "a TCP listener that other machines can reach",
@@ -368,6 +388,11 @@ var codes = []Code{
 	{
 		"unknown-profile", "a profile that no description has",
 		"--profile NAME needs profiles.NAME in a description, or a file APP.NAME.yaml next to one.",
+		"",
+	},
+	{
+		"unknown-setting", "a setting that does not exist",
+		"Nothing would read it, so it is most likely misspelt. The list of settings is closed; scgikit help files shows it.",
 		"",
 	},
 	{

@@ -115,7 +115,7 @@ func askWeb(ctx context.Context, p webserver.Program, files []fileset.File, o *O
 }
 
 func askOnce(ctx context.Context, p webserver.Program, files []fileset.File, o *Options, binary string) (text string, rejected bool, err error) {
-	dir, err := os.MkdirTemp("", "scgikit-check-")
+	dir, err := os.MkdirTemp(tempDir(), "scgikit-check-")
 	if err != nil {
 		return "", false, err
 	}
@@ -137,6 +137,21 @@ func askOnce(ctx context.Context, p webserver.Program, files []fileset.File, o *
 	}
 	text = strings.ReplaceAll(text, filepath.Join(dir, "files")+"/", "")
 	return strings.ReplaceAll(text, dir+"/", "check's own "), err != nil, nil
+}
+
+// tempDir is where the folder is made. Run by root, a web server reads it as an
+// ordinary user, who has to get there: root's TMPDIR may be root's alone.
+func tempDir() string {
+	dir := os.TempDir()
+	if os.Geteuid() != 0 {
+		return dir
+	}
+	for at := dir; at != filepath.Dir(at); at = filepath.Dir(at) {
+		if info, err := os.Stat(at); err != nil || info.Mode()&0o001 == 0 {
+			return "/tmp"
+		}
+	}
+	return dir
 }
 
 // missingModule returns the file that a complaint says needs a module, as the
