@@ -16,7 +16,7 @@ const APIVersion = "scgikit/v1"
 // Fields that may differ from one backend to the next (run, wsgi, listen, log)
 // are those of the first one here; Instances has them all.
 type App struct {
-	APIVersion  string            `yaml:"apiVersion" required:"true" format:"version" doc:"version of this format: scgikit/v1"`
+	APIVersion  string            `yaml:"apiVersion" required:"true" format:"version" doc:"version of this format"`
 	Name        string            `yaml:"name" required:"true" format:"name" doc:"name of the app and of its files; in apps/NAME.yaml it is the file's name"`
 	Description string            `yaml:"description" default:"${name}" format:"line" doc:"what the app is, in one line"`
 	Type        Type              `yaml:"type" required:"true" doc:"server: a program that listens by itself; cgi: a script or a folder of scripts; wsgi: a Python callable"`
@@ -91,11 +91,11 @@ type Run struct {
 	Mode                RunMode           `yaml:"mode" default:"auto" doc:"per-request: a super-server starts it for each connection; resident: it keeps running (for cgi and wsgi the bridge does, and starts one process a request); auto: what the target implies"`
 	Command             []string          `yaml:"command" doc:"program and arguments, never a shell string; required for type server"`
 	Directory           string            `yaml:"directory" default:"/" doc:"working directory; a relative program is looked up there" format:"path"`
-	User                string            `yaml:"user" required:"true" doc:"user the program runs as; a name or a number" format:"user"`
+	User                string            `yaml:"user" required:"true" doc:"user the program runs as" format:"user"`
 	Group               string            `yaml:"group" doc:"group the program runs as; default is the user's" format:"user"`
 	SupplementaryGroups []string          `yaml:"supplementary_groups" doc:"further groups; never inherited from the supervisor" format:"user"`
 	Umask               Mode              `yaml:"umask" default:"0027" doc:"file mode creation mask"`
-	Env                 map[string]string `yaml:"env" doc:"environment variables; names ^[A-Za-z_][A-Za-z0-9_]*$, case kept" format:"env"`
+	Env                 map[string]string `yaml:"env" doc:"environment variables; upper and lower case are kept" format:"env"`
 	EnvFile             string            `yaml:"env_file" doc:"file of NAME=value lines read at start; must not be readable by others" format:"file"`
 	Secrets             map[string]Secret `yaml:"secrets" doc:"environment variables whose value stands in a file; only the reference is ever rendered" format:"env"`
 	Instances           int               `yaml:"instances" default:"1" min:"1" max:"64" doc:"number of backends, on successive ports or numbered sockets"`
@@ -156,7 +156,7 @@ type Limits struct {
 // CGI is the script or the folder of scripts of an app of type cgi.
 type CGI struct {
 	Script         string   `yaml:"script" doc:"one program" format:"file"`
-	Directory      string   `yaml:"directory" doc:"a folder of programs; ends in /" format:"dir"`
+	Directory      string   `yaml:"directory" doc:"a folder of programs" format:"dir"`
 	Arguments      []string `yaml:"arguments" doc:"arguments of script"`
 	AddStatus      bool     `yaml:"add_status" default:"true" doc:"add the Status line where a script leaves it out"`
 	FollowSymlinks bool     `yaml:"follow_symlinks" default:"false" doc:"run scripts that are links; what they lead to must lie under directory"`
@@ -206,8 +206,8 @@ func (WSGIStyle) Values() []string { return []string{"prefork", "zygote", "once"
 
 // Listen is the socket between the web server and the app.
 type Listen struct {
-	TCP     string `yaml:"tcp" doc:"host:port; an address outside loopback needs security.allow_public_listen" format:"hostport"`
-	Unix    string `yaml:"unix" doc:"path of a socket, at most 103 bytes" format:"socket"`
+	TCP     string `yaml:"tcp" doc:"address and port; one outside loopback needs security.allow_public_listen" format:"hostport"`
+	Unix    string `yaml:"unix" doc:"path of a socket" format:"socket"`
 	User    string `yaml:"user" doc:"owner of the socket; default is run.user" format:"user"`
 	Group   string `yaml:"group" doc:"group of the socket; default is the web server's" format:"user"`
 	Mode    Mode   `yaml:"mode" default:"0660" doc:"mode of the socket"`
@@ -217,9 +217,9 @@ type Listen struct {
 // HTTP is what the web server does with requests for an app.
 type HTTP struct {
 	Host              StringList        `yaml:"host" doc:"server names, as a list or as one text; default is any" format:"servername"`
-	Mount             string            `yaml:"mount" required:"true" doc:"where the app stands: /blog/ or /blog, a prefix at a segment border that never matches /blog2; / is the whole site" format:"mount"`
+	Mount             string            `yaml:"mount" required:"true" doc:"where the app stands: /blog/ or /blog, a prefix at a segment border that never matches /blog2" format:"mount"`
 	RedirectBare      bool              `yaml:"redirect_bare" default:"true" doc:"answer /blog with a redirect to /blog/"`
-	BaseURL           string            `yaml:"base_url" doc:"scheme, host and port for absolute redirects: http://example.org:81" format:"url"`
+	BaseURL           string            `yaml:"base_url" doc:"address of the site, for absolute redirects" format:"url"`
 	Static            []Static          `yaml:"static" doc:"folders that the web server serves from disk; the longest prefix wins"`
 	MaxBody           Size              `yaml:"max_body" default:"10MiB" min:"0" doc:"largest request body"`
 	Timeouts          Timeouts          `yaml:"timeouts" doc:"how long the web server waits for the app"`
@@ -236,8 +236,8 @@ type HTTP struct {
 
 // Static is a folder that the web server serves from disk.
 type Static struct {
-	URL     string        `yaml:"url" required:"true" doc:"URL prefix; ends in /" format:"urlprefix"`
-	Dir     string        `yaml:"dir" required:"true" doc:"folder on disk; ends in /" format:"dir"`
+	URL     string        `yaml:"url" required:"true" doc:"URL prefix" format:"urlprefix"`
+	Dir     string        `yaml:"dir" required:"true" doc:"folder on disk" format:"dir"`
 	Expires time.Duration `yaml:"expires" min:"0s" doc:"how long browsers may keep the files"`
 	Index   string        `yaml:"index" doc:"file that answers for a folder" format:"filename"`
 }
@@ -306,7 +306,7 @@ type Log struct {
 	Keep      int         `yaml:"keep" default:"10" min:"1" max:"100000" doc:"rotated files kept"`
 	MaxTotal  *Size       `yaml:"max_total" min:"1" doc:"size of all rotated files together"`
 	Compress  Compression `yaml:"compress" default:"none" doc:"of rotated files"`
-	Filter    []string    `yaml:"filter" doc:"multilog + and - patterns, in order" format:"logfilter"`
+	Filter    []string    `yaml:"filter" doc:"what is kept of the log; the last pattern that matches a line decides" format:"logfilter"`
 	Processor []string    `yaml:"processor" doc:"program and arguments run on each rotated file, as multilog's !"`
 }
 

@@ -2,6 +2,7 @@ package appfile
 
 import (
 	"fmt"
+	"strings"
 
 	"scgikit/internal/diag"
 )
@@ -46,7 +47,20 @@ func (c *collector) add(p *diag.Problem) {
 		c.seen = make(map[problemKey]bool)
 	}
 	c.seen[key] = true
+	p.Path, p.Message, p.Hint = shorten(p.Path), shorten(p.Message), shorten(p.Hint)
 	c.list = append(c.list, p)
+}
+
+// maxMessage is how many bytes of a text with a value in it are shown; the
+// value itself can be a thousand times that.
+const maxMessage = 400
+
+// shorten cuts a long text in its middle.
+func shorten(s string) string {
+	if len(s) <= maxMessage {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxMessage/2], "") + " … " + strings.ToValidUTF8(s[len(s)-maxMessage/2:], "")
 }
 
 // problems returns what was collected, and says so where it is not all.

@@ -51,6 +51,10 @@ func (l *Loader) Load(sources []Source) (*Project, diag.List) {
 	projectRules(r.apps, &across)
 	r.list = append(r.list, across.problems()...)
 	r.list.Sort()
+	// A setting of the command line makes the same mistake in every app.
+	r.list = slices.CompactFunc(r.list, func(a, b *diag.Problem) bool {
+		return a.Span.Line == 0 && a.Error() == b.Error()
+	})
 	if r.list.HasErrors() {
 		return nil, r.list
 	}

@@ -252,6 +252,25 @@ func TestSeveralSources(t *testing.T) {
 	}
 }
 
+// TestSettingOfSeveral reports a mistake in a setting once, and not for each app.
+func TestSettingOfSeveral(t *testing.T) {
+	one, two := blog(blogText), blog(strings.NewReplacer("name: blog", "name: two", "8040", "9000", "/blog", "/two").Replace(blogText))
+	_, list := (&Loader{Sets: []string{"run.usr=x", "run.nice=99"}}).Load([]Source{one, two})
+	if len(list) != 2 {
+		t.Errorf("%v", list)
+	}
+}
+
+// TestLongValue shows of a long value no more than a person can read.
+func TestLongValue(t *testing.T) {
+	_, list := new(Loader).Load([]Source{blog("name: " + strings.Repeat("é", 100_000) + "\n" + strings.Repeat("k", 50_000) + ": 1")})
+	for _, p := range list {
+		if len(p.Error()) > 1000 {
+			t.Errorf("a line of %d bytes", len(p.Error()))
+		}
+	}
+}
+
 // TestStdin gives the description from standard input the name of its file, so
 // that headers, and so bytes, are the same.
 func TestStdin(t *testing.T) {

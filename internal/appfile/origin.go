@@ -43,7 +43,8 @@ func (k OriginKind) String() string {
 
 // Origin returns where the value at a field path ("run.command[1]",
 // "run.env.LANG", "http.static[0].dir") came from. A path that was not set has
-// the origin of what encloses it, as a default.
+// the origin of what encloses it, as a default; where nothing does, the span is
+// the file as a whole.
 func (a *App) Origin(field string) Origin {
 	if o, ok := a.origins[field]; ok {
 		return o
@@ -58,7 +59,11 @@ func (a *App) Origin(field string) Origin {
 			return Origin{Kind: FromDefault, Span: o.Span, Key: o.Key}
 		}
 	}
-	return Origin{Kind: FromDefault, Span: diag.Span{Position: diag.Position{File: a.File}}}
+	file := a.File
+	if o, ok := a.origins["name"]; ok {
+		file = o.Span.File
+	}
+	return Origin{Kind: FromDefault, Span: diag.Span{Position: diag.Position{File: file}}}
 }
 
 // IsSet reports whether the description sets the field, or one below it,

@@ -71,6 +71,9 @@ func readable(name string, data []byte, from OriginKind) ([]byte, *text, *diag.P
 	}
 	data = bytes.TrimPrefix(data, byteOrderMark)
 	at := bytes.IndexFunc(data, notReadable)
+	if cr := loneReturn(data); cr >= 0 && (at < 0 || cr < at) {
+		at = cr
+	}
 	if at < 0 {
 		return data, newText(name, data, from), nil
 	}
@@ -91,6 +94,21 @@ func readable(name string, data []byte, from OriginKind) ([]byte, *text, *diag.P
 	t := newText(name, bytes.ToValidUTF8(data, []byte("\ufffd")), from)
 	p.Span = t.span(line, column, 1)
 	return nil, nil, p
+}
+
+// loneReturn returns the index of the first carriage return that ends no line,
+// or -1. YAML would count a line there, and editors would not.
+func loneReturn(data []byte) int {
+	for at := 0; ; at++ {
+		next := bytes.IndexByte(data[at:], '\r')
+		if next < 0 {
+			return -1
+		}
+		at += next
+		if at+1 == len(data) || data[at+1] != '\n' {
+			return at
+		}
+	}
 }
 
 // notReadable accepts tab, line feed and carriage return, and refuses every
