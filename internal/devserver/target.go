@@ -41,6 +41,9 @@ func ParseTarget(raw string) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
+	if strings.IndexByte(decoded, 0) >= 0 {
+		return Target{}, errNUL
+	}
 	path, err := cleanPath(decoded)
 	if err != nil {
 		return Target{}, err
@@ -86,9 +89,6 @@ func unescape(s string) (string, error) {
 		high, low := hexDigit(s[i+1]), hexDigit(s[i+2])
 		if high < 0 || low < 0 {
 			return "", errEscape
-		}
-		if high == 0 && low == 0 {
-			return "", errNUL
 		}
 		b.WriteByte(byte(high<<4 | low))
 		i += 2
