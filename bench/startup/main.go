@@ -43,8 +43,13 @@ func run(rounds, runs int, bin string) error {
 	if err != nil {
 		return err
 	}
+	gotrue, err := buildGoTrue(dir)
+	if err != nil {
+		return err
+	}
 	programs := []*program{
 		{name: "C true, static", argv: []string{ctrue}},
+		{name: "Go, empty main", argv: []string{gotrue}},
 		{name: "scgi-run -h", argv: []string{filepath.Join(bin, "scgi-run"), "-h"}},
 		{name: "scgikit -h", argv: []string{filepath.Join(bin, "scgikit"), "-h"}},
 	}
@@ -74,6 +79,22 @@ func buildTrue(dir string) (string, error) {
 	out, err := exec.Command("gcc", "-O2", "-static", "-o", program, source).CombinedOutput() //nolint:gosec // both paths are ours
 	if err != nil {
 		return "", fmt.Errorf("gcc: %w\n%s", err, out)
+	}
+	return program, nil
+}
+
+// buildGoTrue compiles the Go program that does nothing: what the runtime
+// alone costs, whatever a program then does.
+func buildGoTrue(dir string) (string, error) {
+	source, program := filepath.Join(dir, "true.go"), filepath.Join(dir, "gotrue")
+	if err := os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600); err != nil {
+		return "", err
+	}
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, source) //nolint:gosec // both paths are ours
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return program, nil
 }

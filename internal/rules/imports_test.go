@@ -25,18 +25,19 @@ var mayImport = map[string][]string{
 	"internal/inetdconf": {},
 
 	// Floor 2: from a description to files, and what is done with the files.
-	"generate":           {"internal/appfile", "internal/diag", "internal/fileset", "internal/quote", "templates"},
+	"generate":           {"internal/appfile", "internal/diag", "internal/fileset", "internal/inetdconf", "internal/quote", "templates"},
 	"bridge":             {"internal/scgi"},
 	"internal/deploy":    {"internal/fileset"},
 	"internal/verify":    {"internal/fileset", "internal/inetdconf", "internal/webserver"},
-	"internal/webserver": {"internal/fileset"},
+	"internal/webserver": {"internal/fileset", "internal/quote"},
 	"internal/devserver": {"internal/appfile", "internal/scgi"},
 
 	// Floor 3: programs.
 	"cmd/scgikit":     {anything},
-	"cmd/scgi-run":    {"bridge", "internal/scgi"},
-	"bench/generate":  {anything},
-	"bench/startup":   {},
+	"cmd/scgi-run":    {"bridge"},
+	"bench/generate":  {"bench/measure"},
+	"bench/measure":   {},
+	"bench/startup":   {"bench/measure"},
 	"scripts/testsum": {},
 
 	// For tests alone.
@@ -83,7 +84,7 @@ func TestImports(t *testing.T) {
 var mayDepend = map[string][]string{
 	"internal/appfile":   {"go.yaml.in/yaml/v4"},
 	"generate":           {"github.com/Masterminds/sprig/v3"},
-	"cmd/scgikit":        {"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v4", "golang.org/x/sys"},
+	"cmd/scgikit":        {"github.com/rogpeppe/go-internal/diff", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v4", "golang.org/x/sys"},
 	"cmd/scgi-run":       {"golang.org/x/sys"},
 	"bridge":             {"golang.org/x/sys"},
 	"internal/scgi":      {"golang.org/x/sys"},

@@ -1,0 +1,74 @@
+package rules
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"scgikit/internal/need"
+)
+
+// step is a command of a session in the README, and what it prints.
+type step struct{ command, output string }
+
+// session returns the steps of the README's console blocks, in order.
+func session(t *testing.T, text string) []step {
+	t.Helper()
+	var steps []step
+	for _, block := range regexp.MustCompile("(?ms)^```console\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
+		for line := range strings.Lines(block[1]) {
+			if command, ok := strings.CutPrefix(line, "$ "); ok {
+				steps = append(steps, step{command: strings.TrimSpace(command)})
+			} else if len(steps) > 0 {
+				steps[len(steps)-1].output += line
+			}
+		}
+	}
+	if len(steps) == 0 {
+		t.Fatal("README.md shows no session")
+	}
+	return steps
+}
+
+// TestReadmeSession runs the commands that the README shows, one after the
+// other in one folder, and compares what they print. The file that it shows
+// with cat is written first.
+func TestReadmeSession(t *testing.T) {
+	need.Program(t, "nginx")
+	bin, dir := programs(t), t.TempDir()
+	for _, s := range session(t, read(t, "README.md")) {
+		if file, ok := strings.CutPrefix(s.command, "cat "); ok {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(s.output), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", s.command)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "XDG_CONFIG_HOME="+dir, "NO_COLOR=1")
+		// A session shows mistakes as well, so the status is not looked at.
+		out, _ := cmd.CombinedOutput()
+		if string(out) != s.output {
+			t.Errorf("$ %s\nprints:\n%s\nREADME.md shows:\n%s", s.command, out, s.output)
+		}
+	}
+}
+
+// TestLinks follows every link of the documentation to a file of the
+// repository.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
+	for _, page := range repository(t, func(p string) bool { return strings.HasSuffix(p, ".md") && !strings.Contains(p, "testdata/") }) {
+		for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s: the link %s leads nowhere", page, m[1])
+			}
+		}
+	}
+}
