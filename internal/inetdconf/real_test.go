@@ -1,0 +1,152 @@
+package inetdconf_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"scgikit/internal/inetdconf"
+	"scgikit/internal/need"
+)
+
+// reporter is the name under which the test binary, started by an inetd, says
+// on the connection what its arguments are.
+const reporter = "report-arguments"
+
+func TestMain(m *testing.M) {
+	if os.Args[0] != reporter {
+		os.Exit(m.Run())
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(os.Args); err != nil {
+		os.Exit(1)
+	}
+}
+
+// rawArguments are ends of lines as they stand, with quotes, comment signs and
+// blanks in odd places.
+var rawArguments = [...]string{
+	"plain", "a b  c ", "a\tb", `"a b" 'c "d' e'f`, `a"b c"d`, `"un paired`, `'un paired`, `x 'un"term`, `''  ""`, `"" x`, `"a"b`, `"a"'b'`,
+	`\n \" \`, "#x", "x #y", "x#y", "$HOME `id` $(id) %s", "é 日本", "{a,b} * ? ~", "a;b&c|d<e>f", "=x a=b", strings.Repeat("1 ", 12),
+	strings.Repeat("1 ", 30), strings.Repeat("x", 700),
+}
+
+// TestRealPrograms lets the inetds that run here read odd lines, and requires
+// that they start programs with the arguments that this package reads.
+func TestRealPrograms(t *testing.T) {
+	t.Parallel()
+	t.Run("openbsd", func(t *testing.T) {
+		t.Parallel()
+		compare(t, inetdconf.OpenBSD, need.Program(t, "inetd"), "-d")
+	})
+	t.Run("inetutils", func(t *testing.T) {
+		t.Parallel()
+		program := os.Getenv("SCGIKIT_INETUTILS_INETD")
+		if program == "" {
+			program = need.Program(t, "inetutils-inetd")
+		}
+		compare(t, inetdconf.Inetutils, program, "-d", "-p"+filepath.Join(t.TempDir(), "pid"))
+	})
+}
+
+func compare(t *testing.T, d inetdconf.Dialect, program string, flags ...string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	me, err := user.Current()
+	if err != nil {
+		need.Missing(t, "an account for this user: "+err.Error())
+	}
+	var text strings.Builder
+	ports := freePorts(t, len(rawArguments))
+	for i, raw := range rawArguments {
+		fmt.Fprintf(&text, "127.0.0.1:%d stream tcp4 nowait.100 %s %s %s %s\n", ports[i], me.Username, self, reporter, raw)
+	}
+	entries, _ := inetdconf.Parse(d, text.String())
+	if len(entries) != len(rawArguments) {
+		t.Fatalf("%d entries are read of %d", len(entries), len(rawArguments))
+	}
+	conf := filepath.Join(t.TempDir(), "inetd.conf")
+	if err := os.WriteFile(conf, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var output bytes.Buffer
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, append(flags, conf)...)
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		_ = cmd.Wait() // a signal ended it
+		if t.Failed() {
+			t.Logf("%s", output.Bytes())
+		}
+	})
+	for i, e := range entries {
+		var got []string
+		if err := json.Unmarshal(answer(t, "127.0.0.1:"+e.Service), &got); err != nil {
+			t.Errorf("%q: %v", rawArguments[i], err)
+		}
+		if !reflect.DeepEqual(got, e.Args) {
+			t.Errorf("%q starts the program with\n%q, and is read as\n%q", rawArguments[i], got, e.Args)
+		}
+	}
+}
+
+// freePorts returns ports of the loopback that nothing listens on.
+func freePorts(t *testing.T, n int) []int {
+	t.Helper()
+	ports := make([]int, n)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // all of them at the end, so that no two are equal
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+	}
+	return ports
+}
+
+// answer connects, again and again until inetd listens, and reads all there is.
+func answer(t *testing.T, addr string) []byte {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	for {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			defer conn.Close()
+			if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			data, err := io.ReadAll(conn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return data
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal(err)
+		}
+	}
+}
