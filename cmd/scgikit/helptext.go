@@ -42,7 +42,7 @@ func helpOf(cmd *cobra.Command) string {
 		b.WriteString("\nFlags of every command:\n" + flagList(cmd.InheritedFlags()))
 	} else {
 		b.WriteString("\nFlags of every command:\n" + flagList(cmd.PersistentFlags()))
-		b.WriteString("\n\"scgikit COMMAND -h\" says more; \"scgikit help TOPIC\" is about " + strings.Join(topicNames(), ", ") + ".\n")
+		fmt.Fprintf(&b, "\n\"scgikit COMMAND -h\" says more about a command, \"scgikit help TOPIC\" about\n%s.\n", strings.Join(topicNames(), ", "))
 	}
 	return b.String()
 }
