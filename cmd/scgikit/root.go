@@ -79,6 +79,8 @@ func commands(e *env) []*cobra.Command {
 		newCheckCmd(e),
 		newDiffCmd(e),
 		newEjectCmd(e),
+		newDevCmd(e),
+		newRequestCmd(e),
 		newConfigCmd(e),
 		newCompletionCmd(e),
 		newManCmd(e),
