@@ -76,7 +76,7 @@ func buildTrue(dir string) (string, error) {
 	if err := os.WriteFile(source, []byte("int main(void) { return 0; }\n"), 0o600); err != nil {
 		return "", err
 	}
-	out, err := exec.Command("gcc", "-O2", "-static", "-o", program, source).CombinedOutput() //nolint:gosec // both paths are ours
+	out, err := exec.Command("gcc", "-O2", "-static", "-o", program, source).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("gcc: %w\n%s", err, out)
 	}
@@ -90,7 +90,7 @@ func buildGoTrue(dir string) (string, error) {
 	if err := os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600); err != nil {
 		return "", err
 	}
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, source) //nolint:gosec // both paths are ours
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, source)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()
 	if err != nil {
