@@ -86,7 +86,7 @@ func (d *decoder) structure(s *shape, a at, v reflect.Value) {
 				child.path = a.path // a path is printed as it is
 			}
 			d.problem(child, e.keyAt.span(), &fault{
-				code: "unknown-key", message: "unknown key", hint: unknownKeyHint(s, a.path, e.key),
+				code: "unknown-key", message: "unknown key", hint: unknownKeyHint(s, e.key),
 			})
 			continue
 		}
@@ -182,9 +182,9 @@ func (d *decoder) list(m *member, s *shape, a at, v reflect.Value) {
 	if a.node.kind != nodeList {
 		f := wrongShape(a.node, "a list")
 		if a.node.kind == nodeScalar && !a.node.null {
-			f.hint = "write [" + a.node.value + "]"
+			f.hint = "write " + flowList(a.node.value)
 			if m.key == "command" || m.key == "processor" {
-				f.hint = "write one word an element, as [" + strings.Join(strings.Fields(a.node.value), ", ") + "]; no shell splits the text"
+				f.hint = "write one word an element, as " + flowList(strings.Fields(a.node.value)...) + "; no shell splits the text"
 			}
 		}
 		d.fail(a, f)
@@ -200,6 +200,18 @@ func (d *decoder) list(m *member, s *shape, a at, v reflect.Value) {
 		d.value(m, s.elem, child, out.Index(i))
 	}
 	v.Set(out)
+}
+
+// flowList writes a YAML list, with quotes around words that need them.
+func flowList(words ...string) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = w
+		if w == "" || strings.ContainsAny(w, " \t[]{},:#&*!|>'\"%@`") {
+			out[i] = quoteJSON(w)
+		}
+	}
+	return "[" + strings.Join(out, ", ") + "]"
 }
 
 // mapping decodes a map, whose keys are the user's own words.
@@ -411,7 +423,7 @@ func (d *decoder) optionsOf(a at, v reflect.Value) {
 
 // unknownKeyHint looks for the key that was meant: in the same mapping by
 // spelling, then in the whole description by name, then there by spelling.
-func unknownKeyHint(s *shape, path, key string) string {
+func unknownKeyHint(s *shape, key string) string {
 	if strings.Contains(key, "${") {
 		return "variables are not read in keys; write the key out"
 	}

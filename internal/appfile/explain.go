@@ -3,6 +3,7 @@ package appfile
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -101,14 +102,13 @@ func (f *Field) Rule() string {
 }
 
 func (f *Field) limitText(n int64) string {
-	switch f.member.shape.kind {
-	case kindDuration:
+	if f.member.shape.kind == kindDuration {
 		return durationText(time.Duration(n))
-	case kindSize:
-		return Size(n).String()
-	default:
-		return fmt.Sprint(n)
 	}
+	if f.member.shape.kind == kindSize {
+		return Size(n).String()
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 // Example returns a line that sets the field.
@@ -141,7 +141,7 @@ func (f *Field) Example() string {
 		if value == "…" {
 			value = map[kind]string{kindInt: "1", kindDuration: "10s", kindSize: "64MiB"}[f.member.shape.kind]
 			if f.Min != nil && f.member.shape.kind == kindInt && *f.Min > 1 {
-				value = fmt.Sprint(*f.Min)
+				value = strconv.FormatInt(*f.Min, 10)
 			}
 		}
 	case kindString, kindEnum, kindStruct:

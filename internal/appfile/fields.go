@@ -145,26 +145,19 @@ func FieldOf(path string) string {
 		if s == nil || s.kind == kindOptions {
 			break
 		}
-		switch s.kind {
-		case kindList:
-			if s.elem.kind != kindStruct {
-				return b.String()
-			}
-			b.WriteString("[]")
-			s = s.elem
-		case kindMap:
-			if s.elem.kind != kindStruct {
-				return b.String()
-			}
-			b.WriteString(".*")
-			s = s.elem
-		default:
+		if s.kind != kindList && s.kind != kindMap {
 			if b.Len() > 0 {
 				b.WriteByte('.')
 			}
 			b.WriteString(st.key)
 			s = s.below(st.key)
+			continue
 		}
+		if s.elem.kind != kindStruct {
+			break // a list or map of values is one field
+		}
+		b.WriteString(map[kind]string{kindList: "[]", kindMap: ".*"}[s.kind])
+		s = s.elem
 	}
 	return b.String()
 }

@@ -195,9 +195,9 @@ func (r *reader) profile(t *text, doc *node, out *collector) *node {
 	if profiles == nil {
 		return doc
 	}
-	fail := func(n *node, path, message string) {
+	fail := func(n *node, field, message string) {
 		out.add(&diag.Problem{
-			Span: n.at.span(), Code: "wrong-type", Path: path, Message: message,
+			Span: n.at.span(), Code: "wrong-type", Path: field, Message: message,
 			Hint: "write profiles: {NAME: {key: value}}",
 		})
 	}
@@ -209,19 +209,19 @@ func (r *reader) profile(t *text, doc *node, out *collector) *node {
 	layer.from = FromProfile
 	for _, e := range profiles.entries {
 		r.profiles = append(r.profiles, e.key)
-		path := "profiles." + e.key
+		field := "profiles." + e.key
 		switch {
 		case !nameSyntax.MatchString(e.key):
 			out.add(&diag.Problem{
-				Span: e.keyAt.span(), Code: "bad-name", Path: path, Message: fmt.Sprintf("%q is not the name of a profile", e.key),
+				Span: e.keyAt.span(), Code: "bad-name", Path: field, Message: fmt.Sprintf("%q is not the name of a profile", e.key),
 				Hint: "use a small letter, then small letters, digits and -, at most 31 characters",
 			})
 		case e.value.kind != nodeMapping:
-			fail(e.value, path, "is "+e.value.shape()+"; a mapping of keys is needed")
+			fail(e.value, field, "is "+e.value.shape()+"; a mapping of keys is needed")
 		case e.value.get("profiles") != nil:
-			fail(e.value.get("profiles"), path+".profiles", "a profile cannot hold profiles")
+			fail(e.value.get("profiles"), field+".profiles", "a profile cannot hold profiles")
 		default:
-			r.checkPatch(e.value, path, out)
+			r.checkPatch(e.value, field, out)
 			if e.key == r.loader.Profile {
 				r.used = true
 				doc = mergePatch(doc, e.value.in(&layer))
@@ -249,10 +249,10 @@ func (n *node) in(t *text) *node {
 
 // checkPatch checks the keys and values of a profile, whether it is chosen or
 // not, so that a mistake in it does not wait for the day it is.
-func (r *reader) checkPatch(patch *node, path string, out *collector) {
+func (r *reader) checkPatch(patch *node, field string, out *collector) {
 	d := &decoder{out: out, options: r.options, targets: r.targets, partial: true, bad: make(map[string]bool)}
 	scratch := reflect.New(appShape().goType).Elem()
-	d.structure(appShape(), at{node: patch, path: path}, scratch)
+	d.structure(appShape(), at{node: patch, path: field}, scratch)
 }
 
 func (r *reader) checkProfileFound(sources []Source) {

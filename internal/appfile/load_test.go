@@ -28,15 +28,15 @@ http:
       dir: /data/blog/static/
 `
 
-func mustLoad(t testing.TB, l *Loader, sources ...Source) *Project {
-	t.Helper()
+func mustLoad(tb testing.TB, l *Loader, sources ...Source) *Project {
+	tb.Helper()
 	p, list := l.Load(sources)
 	if list.HasErrors() {
 		var b strings.Builder
 		if err := list.Show(&b); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
-		t.Fatal(b.String())
+		tb.Fatal(b.String())
 	}
 	return p
 }
@@ -161,8 +161,7 @@ func TestEnvironment(t *testing.T) {
 			count++
 		}
 	}
-	lookup := func(name string) (string, bool) { return os.LookupEnv(name) }
-	after := mustLoad(t, &Loader{Env: lookup}, blog(blogText)).Apps[0].Canonical()
+	after := mustLoad(t, &Loader{Env: os.LookupEnv}, blog(blogText)).Apps[0].Canonical()
 	if string(before) != string(after) {
 		t.Errorf("the environment changed the app:\n%s\n%s", before, after)
 	}

@@ -75,7 +75,7 @@ func readSettings(sets []string, out *collector) []setting {
 
 func settingValue(t *text, value string, out *collector) *node {
 	at := place{text: t, width: 1}
-	if value == "" || !strings.ContainsRune(`[{"'`, rune(value[0])) {
+	if !enclosed(value) {
 		return &node{value: value, at: at, quoted: value == "", null: value == "null" || value == "~", varied: true}
 	}
 	data, _, p := readable(t.name, []byte("value: "+value), FromSet)
@@ -94,6 +94,19 @@ func settingValue(t *text, value string, out *collector) *node {
 		return nil
 	}
 	return docs[0].get("value")
+}
+
+// enclosed tells YAML from plain text by its brackets, braces or quotes. An
+// address such as [::1]:8040 only begins with one.
+func enclosed(value string) bool {
+	if len(value) < 2 {
+		return false
+	}
+	switch value[:1] + value[len(value)-1:] {
+	case "[]", "{}", `""`, "''":
+		return true
+	}
+	return false
 }
 
 // apply returns a description with a setting in it.

@@ -123,11 +123,6 @@ func addressOf(host string) netip.Addr {
 }
 
 func (p *projectChecker) shared(name string, c, other claimant) {
-	if c.app == other.app {
-		message := fmt.Sprintf("the instances %d and %d would both listen on %s", other.index, c.index, name)
-		p.refuse(c.app, c.field, c.app, "run.instances", "duplicate-listener", message, "leave ${instance} out, and the listeners are numbered")
-		return
-	}
 	message := fmt.Sprintf("%s is taken by the app %s", name, other.app.Name)
 	if other.app.Run.Instances > 1 {
 		message += fmt.Sprintf(" (instance %d of %d)", other.index, other.app.Run.Instances)

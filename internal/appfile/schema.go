@@ -3,7 +3,6 @@ package appfile
 import (
 	"bytes"
 	"encoding/json"
-	"reflect"
 	"slices"
 )
 
@@ -128,9 +127,9 @@ func (s schemaMaker) value(m *member, sh *shape) map[string]any {
 			"type": "object", "propertyNames": map[string]any{"pattern": patternName},
 			"additionalProperties": map[string]any{"$ref": "#/definitions/profile"},
 		}
-	default:
-		return s.scalar(m, sh)
+	case kindString, kindEnum, kindBool, kindInt, kindDuration, kindSize, kindMode:
 	}
+	return s.scalar(m, sh)
 }
 
 func (s schemaMaker) mapping(m *member, sh *shape) map[string]any {
@@ -167,9 +166,9 @@ func (s schemaMaker) scalar(m *member, sh *shape) map[string]any {
 		// YAML reads 0660 without quotes as a number, and says which only by
 		// its text, which a schema does not see.
 		return anyOf(map[string]any{"type": "string", "pattern": modeSyntax.String()}, map[string]any{"type": "integer"}, variableRef)
-	default:
-		return s.text(m)
+	case kindString, kindList, kindMap, kindStruct, kindOptions, kindProfiles:
 	}
+	return s.text(m)
 }
 
 // text is the schema of a string. Without a format it may be written as a
@@ -207,10 +206,7 @@ func (m *member) defaultJSON() any {
 		return m.value.Int()
 	case kindList:
 		return m.value.Interface()
-	default:
-		if m.value.Kind() == reflect.String {
-			return m.value.String()
-		}
-		return textOf(m.shape, m.value)
+	case kindString, kindEnum, kindDuration, kindSize, kindMode, kindMap, kindStruct, kindOptions, kindProfiles:
 	}
+	return textOf(m.shape, m.value)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -283,18 +284,14 @@ func TestSchemaCheckerBites(t *testing.T) {
 		"log":      map[string]any{"keep": 0.0}, "labels": map[string]any{"a": []any{}},
 	} {
 		doc := make(map[string]any)
-		for k, v := range base {
-			doc[k] = v
-		}
+		maps.Copy(doc, base)
 		doc[key] = value
 		if c.check(c.root, doc, "doc") == nil {
 			t.Errorf("%s: %v is accepted", key, value)
 		}
 	}
 	patch := map[string]any{"profiles": map[string]any{"x": map[string]any{"run": map[string]any{"user": nil, "env": nil}, "log": nil}}}
-	for k, v := range base {
-		patch[k] = v
-	}
+	maps.Copy(patch, base)
 	if err := c.check(c.root, patch, "patch"); err != nil {
 		t.Errorf("null in a profile: %v", err)
 	}

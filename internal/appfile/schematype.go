@@ -3,6 +3,7 @@ package appfile
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -95,7 +96,7 @@ func shapeOf(t reflect.Type) *shape {
 		s.kind = kindOptions
 		return s
 	}
-	if e, ok := reflect.Zero(t).Interface().(interface{ Values() []string }); ok {
+	if e, ok := reflect.TypeAssert[interface{ Values() []string }](reflect.Zero(t)); ok {
 		s.kind, s.enum = kindEnum, e.Values()
 		return s
 	}
@@ -271,11 +272,9 @@ func setScalar(s *shape, v reflect.Value, text string) *fault {
 }
 
 func setEnum(s *shape, v reflect.Value, text string) *fault {
-	for _, word := range s.enum {
-		if word == text {
-			v.SetString(text)
-			return nil
-		}
+	if slices.Contains(s.enum, text) {
+		v.SetString(text)
+		return nil
 	}
 	return &fault{code: "bad-enum", message: fmt.Sprintf("%q is not a word for this field", text), hint: didYouMean(text, s.enum)}
 }

@@ -115,13 +115,10 @@ func loneReturn(data []byte) int {
 // other control character, the line separators that YAML and editors count
 // differently, and the marks that change the direction of text.
 func notReadable(r rune) bool {
-	switch {
-	case r == '\t' || r == '\n' || r == '\r':
+	if r == '\t' || r == '\n' || r == '\r' {
 		return false
-	case r == utf8.RuneError:
-		return true
 	}
-	return hidden(r)
+	return r == utf8.RuneError || hidden(r)
 }
 
 // hidden reports whether a character must not stand in any value: control

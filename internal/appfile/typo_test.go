@@ -2,6 +2,7 @@ package appfile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -92,7 +93,7 @@ func TestEveryTypo(t *testing.T) {
 	tried, named, valid := 0, 0, 0
 	for _, k := range all {
 		for _, typo := range typos(k.key) {
-			if contains(k.keys, typo) {
+			if slices.Contains(k.keys, typo) {
 				valid++
 				continue
 			}
@@ -126,22 +127,20 @@ func TestEveryTypo(t *testing.T) {
 	}
 }
 
-func contains(words []string, word string) bool {
-	for _, w := range words {
-		if w == word {
-			return true
-		}
-	}
-	return false
-}
-
 func TestDistance(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"a", "", 1}, {"port", "prot", 1}, {"port", "por", 1}, {"port", "ports", 1}, {"port", "part", 1},
-		{"mount", "munot", 2}, {"kitten", "sitting", 3}, {strings.Repeat("a", 65), "a", 65},
+		{"", "", 0},
+		{"a", "", 1},
+		{"port", "prot", 1},
+		{"port", "por", 1},
+		{"port", "ports", 1},
+		{"port", "part", 1},
+		{"mount", "munot", 2},
+		{"kitten", "sitting", 3},
+		{strings.Repeat("a", 65), "a", 65},
 	} {
 		if got := distance(c.a, c.b); got != c.want {
 			t.Errorf("distance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)

@@ -104,7 +104,7 @@ func textOf(s *shape, v reflect.Value) string {
 	case kindSize:
 		return Size(v.Int()).String()
 	case kindMode:
-		return Mode(v.Uint()).String()
+		return Mode(v.Uint() & 0o7777).String()
 	case kindList:
 		parts := make([]string, v.Len())
 		for i := range parts {
@@ -148,29 +148,28 @@ func quoteJSON(s string) string {
 
 // strings calls visit for every text below a leaf, with its own path, until
 // it answers false.
-func (l leaf) strings(visit func(path, value string) bool) bool {
+func (l leaf) strings(visit func(path, value string) bool) {
 	if !l.value.IsValid() {
-		return true
+		return
 	}
-	switch l.shape.kind {
-	case kindList:
+	if l.shape.kind == kindList {
 		for i := range l.value.Len() {
 			if !visit(l.path+"["+strconv.Itoa(i)+"]", textOf(l.shape.elem, l.value.Index(i))) {
-				return false
+				return
 			}
 		}
-		return true
-	case kindMap:
+		return
+	}
+	if l.shape.kind == kindMap {
 		for _, key := range stringKeys(l.value) {
 			path := join(l.path, key)
 			if !visit(path, key) || !visit(path, textOf(l.shape.elem, l.value.MapIndex(reflect.ValueOf(key)))) {
-				return false
+				return
 			}
 		}
-		return true
-	default:
-		return visit(l.path, l.text())
+		return
 	}
+	visit(l.path, l.text())
 }
 
 // SetPaths returns the paths of every leaf value that the description sets,
