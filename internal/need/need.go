@@ -49,3 +49,12 @@ func Find(name string) (path string, ok bool) {
 	}
 	return "", false
 }
+
+// Root returns where the test runs as root, or ends it like a missing program
+// named "root": switching users needs it.
+func Root(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		Missing(t, "root")
+	}
+}

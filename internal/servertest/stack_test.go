@@ -1,0 +1,486 @@
+package servertest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"scgikit/internal/fileset"
+	"scgikit/internal/need"
+	"scgikit/internal/webserver"
+)
+
+var programs *Programs
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "scgikit-bin")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	// Every user must be able to start what inetd starts.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if programs, err = Build(context.Background(), dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// example returns the folder of an example, copied to where every user may
+// read it.
+func example(t *testing.T, dir, name string) string {
+	t.Helper()
+	dest := filepath.Join(dir, "src", name)
+	if err := os.MkdirAll(filepath.Dir(dest), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("cp", "-R", filepath.Join("..", "..", "examples", name), dest).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if out, err := exec.Command("chmod", "-R", "go+rX,go-w", dest).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return dest
+}
+
+// stack is the example apps running under real starters, and the files for
+// the web servers in front of them.
+type stack struct {
+	dir   string
+	web   []fileset.File
+	inetd string // configuration lines
+	addrs []string
+}
+
+// add renders one example with settings for this machine.
+func (s *stack) add(t *testing.T, name, targets string, settings ...string) []fileset.File {
+	t.Helper()
+	out := filepath.Join(s.dir, "deploy", name)
+	args := []string{"generate", "--out-dir", out, "-f", filepath.Join(s.dir, "src", name, "scgikit.yaml")}
+	// All of them behind one server, whatever its name.
+	settings = append(settings, "http.host=null", "options.nginx.as=location")
+	for _, setting := range settings {
+		args = append(args, "--set", setting)
+	}
+	programs.Run(t, s.dir, append(args, strings.Fields(targets)...)...)
+	files := Deployed(t, out)
+	for i := range files {
+		switch files[i].Target {
+		case "nginx", "lighttpd", "apache":
+			s.web = append(s.web, files[i])
+		}
+	}
+	return files
+}
+
+// addInetd renders an example for a super-server and notes where it listens.
+func (s *stack) addInetd(t *testing.T, inetd Inetd, name, addr string, settings ...string) {
+	t.Helper()
+	wrappers := filepath.Join(s.dir, "wrappers")
+	logDir(t, s, name)
+	settings = append(
+		settings,
+		"options.inetd.dialect="+string(inetd),
+		"options.inetd.scgi_run="+programs.ScgiRun,
+		"options.inetd.wrapper_dir="+wrappers,
+		"run.user=www-data", "run.group=www-data",
+	)
+	network, where, _ := strings.Cut(addr, ":")
+	if network == "unix" {
+		// The web servers of the tests run as nobody.
+		settings = append(settings, "listen.tcp=null", "listen.unix="+where, "listen.user=null", "listen.group=nogroup", "listen.mode=0660")
+		s.addrs = append(s.addrs, addr)
+	} else {
+		settings = append(settings, "listen.unix=null", "listen.user=null", "listen.group=null", "listen.mode=null", "listen.tcp="+addr)
+		s.addrs = append(s.addrs, addr)
+	}
+	files := s.add(t, name, "nginx lighttpd apache inetd", settings...)
+	for i := range files {
+		f := &files[i]
+		switch {
+		case f.Target != "inetd":
+		case f.Kind == fileset.Dir && network == "unix":
+			if err := os.MkdirAll(filepath.Dir(where), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(filepath.Dir(where), f.Mode); err != nil {
+				t.Fatal(err)
+			}
+			own(t, filepath.Dir(where), f.User, f.Group)
+		case f.Place == "inetd.conf":
+			s.inetd += string(f.Data)
+		case f.Kind == fileset.Regular:
+			Place(t, files[i:i+1], "inetd", wrappers)
+		}
+	}
+}
+
+// logs is the folder that stands in the place of /var/log.
+func (s *stack) logs() string { return filepath.Join(s.dir, "log") }
+
+// logDir makes the log folder of an app, as an installation does.
+func logDir(t *testing.T, s *stack, name string) {
+	t.Helper()
+	path := filepath.Join(s.logs(), "scgikit", name)
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	own(t, path, "www-data", "www-data")
+}
+
+// start returns the six examples under svscan and the super-server.
+func start(t *testing.T, inetd Inetd) *stack {
+	t.Helper()
+	need.Root(t)
+	for _, name := range []string{"python3", "git-http-backend", "awstats", "multilog", "setuidgid"} {
+		switch name {
+		case "git-http-backend":
+			if _, err := os.Stat("/usr/lib/git-core/git-http-backend"); err != nil {
+				need.Missing(t, name)
+			}
+		case "awstats":
+			if _, err := os.Stat("/usr/lib/cgi-bin/awstats.pl"); err != nil {
+				need.Missing(t, name)
+			}
+		default:
+			need.Program(t, name)
+		}
+	}
+	inetd.Program(t)
+	s := &stack{dir: Folder(t)}
+	src := make(map[string]string)
+	for _, name := range []string{"blog", "localcgi", "hello-wsgi", "stats", "git"} {
+		src[name] = example(t, s.dir, name)
+	}
+	address := func(name string) string {
+		if inetd == OpenBSD && name != "stats" {
+			return "unix:" + filepath.Join(s.dir, "run", name, "sock")
+		}
+		return fmt.Sprintf("127.0.0.1:%d", Port(t))
+	}
+	s.addInetd(t, inetd, "localcgi", address("localcgi"), "vars.localcgi="+src["localcgi"])
+	s.addInetd(t, inetd, "hello-wsgi", address("hello-wsgi"), "vars.hello="+src["hello-wsgi"])
+	awstats(t, src["stats"])
+	s.addInetd(t, inetd, "stats", address("stats"), "vars.stats="+src["stats"])
+	repository(t, src["git"])
+	s.addInetd(t, inetd, "git", address("git"), "vars.git="+src["git"])
+	inetd.Start(t, s.dir, s.logs(), s.inetd, s.addrs...)
+
+	blog := fmt.Sprintf("127.0.0.1:%d", Port(t))
+	files := s.add(t, "blog", "nginx lighttpd apache daemontools",
+		"vars.blog="+src["blog"], "listen.tcp="+blog, "run.user=www-data")
+	services := filepath.Join(s.dir, "service")
+	Place(t, files, "daemontools", services)
+	Svscan(t, services, s.logs())
+	Until(t, "blog to listen", func() bool {
+		resp, err := http.Get("http://" + blog + "/") // not HTTP: any answer, or a reset, shows a listener
+		if err == nil {
+			resp.Body.Close()
+			return true
+		}
+		return !strings.Contains(err.Error(), "refused")
+	})
+	return s
+}
+
+// awstats makes the statistics that the page shows, as cron does.
+func awstats(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(dir, "data"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	conf := filepath.Join(dir, "awstats.www.conf")
+	text, err := os.ReadFile(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = regexp.MustCompile(`(?m)^(LogFile|DirData)=.*$`).ReplaceAllFunc(text, func(line []byte) []byte {
+		if strings.HasPrefix(string(line), "LogFile") {
+			return []byte(`LogFile="` + filepath.Join(dir, "access.log") + `"`)
+		}
+		return []byte(`DirData="` + filepath.Join(dir, "data") + `"`)
+	})
+	if err := os.WriteFile(conf, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/usr/lib/cgi-bin/awstats.pl", "-config=www", "-update", "-configdir="+dir)
+	cmd.Env = append(os.Environ(), "AWSTATS_ENABLE_CONFIG_DIR="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("awstats: %v\n%s", err, out)
+	}
+	if out, err := exec.Command("chmod", "-R", "go+rX", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// repository makes the repository that is cloned, owned by the app's user, as
+// git asks for.
+func repository(t *testing.T, dir string) {
+	t.Helper()
+	if out, err := exec.Command(filepath.Join(dir, "make-sample")).CombinedOutput(); err != nil {
+		t.Fatalf("make-sample: %v\n%s", err, out)
+	}
+	if out, err := exec.Command("chown", "-R", "www-data:www-data", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// reply is what a client got.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// ask sends one request; redirects are not followed, so that they can be seen.
+func ask(t *testing.T, method, url, body string, header http.Header) reply {
+	t.Helper()
+	var r io.Reader
+	if body != "" {
+		r = strings.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, url, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(req.Header, header)
+	client := &http.Client{
+		Timeout:       Patience,
+		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, url, err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, url, err)
+	}
+	return reply{resp.StatusCode, resp.Header, string(text)}
+}
+
+// TestStack runs every example behind every web server, from generated files
+// alone: a resident app under svscan, supervise and multilog; a CGI folder, a
+// WSGI callable, AWStats and git-http-backend under two inetds.
+func TestStack(t *testing.T) {
+	for _, inetd := range []Inetd{OpenBSD, Inetutils} {
+		t.Run(string(inetd), func(t *testing.T) {
+			s := start(t, inetd)
+			environments := make(map[string]map[string]string)
+			for _, program := range webserver.Programs() {
+				t.Run(string(program), func(t *testing.T) {
+					environments[string(program)] = behind(t, s, program)
+				})
+			}
+			compareEnvironments(t, environments)
+			if t.Failed() {
+				for _, file := range glob(t, filepath.Join(s.logs(), "scgikit", "*", "*")) {
+					text, err := os.ReadFile(file)
+					t.Logf("%s: %s %v", file, text, err)
+				}
+			}
+			logged(t, s)
+		})
+	}
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func behind(t *testing.T, s *stack, program webserver.Program) map[string]string {
+	t.Helper()
+	for _, name := range program.Names()[:1] {
+		need.Program(t, name)
+	}
+	site := &webserver.Site{
+		Program: program, Dir: filepath.Join(s.dir, string(program)), Files: s.web,
+		Replace: map[string]string{"/usr/share/scgikit/mount-point": filepath.Join(s.dir, "mount-point")},
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "mount-point"), []byte("never served\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := site.Write(); err != nil {
+		t.Fatal(err)
+	}
+	if diagnostics, err := site.Check(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, diagnostics)
+	}
+	server, err := site.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		server.Stop()
+		if t.Failed() {
+			t.Log(server.Logs())
+		}
+	})
+	base := "http://" + server.Addr
+
+	for _, tt := range []struct {
+		name, method, path, body string
+		status                   int
+		want                     string // in the body
+		location                 string
+	}{
+		{name: "resident app", path: "/blog/", status: 200, want: "Hello"},
+		{name: "bare mount", path: "/blog?x=1", status: 308, location: "/blog/?x=1"},
+		{name: "static file", path: "/blog/static/blog.css", status: 200, want: "{"},
+		{name: "relative redirect", method: "POST", path: "/blog/comment", body: "text=hi", status: 302, location: "./"},
+		{name: "another prefix", path: "/blog2/x", status: 404},
+		{name: "CGI script", path: "/local-cgi/hello.sh", status: 200, want: "Hello"},
+		{name: "CGI script, extra path", path: "/local-cgi/env.py/a%20b/c?q=1", status: 200, want: "PATH_INFO=/a b/c\n"},
+		{name: "CGI script without Status", path: "/local-cgi/nostatus.sh", status: 200},
+		{name: "CGI script, body", method: "POST", path: "/local-cgi/count.py", body: strings.Repeat("x", 300_000), status: 200, want: "300000"},
+		{name: "no CGI script", path: "/local-cgi/none.sh", status: 404},
+		{name: "WSGI", path: "/test/a%20b", status: 200, want: "SCRIPT_NAME=/test\nPATH_INFO=/a b\n"},
+		{name: "WSGI beside the mount", path: "/test2", status: 404},
+		{name: "AWStats", path: "/stats/?configdir=" + filepath.Join(s.dir, "src", "stats"), status: 200, want: "Statistics for"},
+		{name: "git", path: "/git/hello.git/info/refs?service=git-upload-pack", status: 200, want: "refs/heads/"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			method := tt.method
+			if method == "" {
+				method = http.MethodGet
+			}
+			got := ask(t, method, base+tt.path, tt.body, nil)
+			location := got.header.Get("Location")
+			if got.status != tt.status || !strings.Contains(got.body, tt.want) {
+				t.Errorf("%s %s: %d %.600q, want %d with %q", method, tt.path, got.status, got.body, tt.status, tt.want)
+			}
+			if tt.location != "" && location != tt.location && location != base+tt.location {
+				t.Errorf("%s %s: Location %q, want %q", method, tt.path, location, tt.location)
+			}
+		})
+	}
+	t.Run("git clone", func(t *testing.T) {
+		dest := filepath.Join(t.TempDir(), "clone")
+		cmd := exec.CommandContext(t.Context(), "git", "clone", "-q", base+"/git/hello.git", dest)
+		cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git clone: %v\n%s", err, out)
+		}
+		if text, err := os.ReadFile(filepath.Join(dest, "README")); err != nil || !strings.Contains(string(text), "Cloned") {
+			t.Errorf("README of the clone: %q, %v", text, err)
+		}
+	})
+
+	got := ask(t, http.MethodPost, base+"/local-cgi/env.py/more%2Fpath?a=b%20c", "x=1", http.Header{
+		"Proxy":        {"http://evil.example/"},
+		"Content-Type": {"application/x-www-form-urlencoded"},
+		"Cookie":       {"a=1"},
+		"X-Probe":      {"seen"},
+	})
+	environment := make(map[string]string)
+	for line := range strings.Lines(got.body) {
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		if ok {
+			environment[name] = value
+		}
+	}
+	if _, ok := environment["HTTP_PROXY"]; ok {
+		t.Error("a Proxy header became HTTP_PROXY")
+	}
+	if environment["HTTP_HOST"] != server.Addr {
+		t.Errorf("HTTP_HOST is %q, want %q", environment["HTTP_HOST"], server.Addr)
+	}
+	return environment
+}
+
+// residue is what the three servers do not agree on, and why that is so.
+var residue = map[string]string{
+	"SERVER_SOFTWARE": "each names itself",
+	"SERVER_PORT":     "each has its own port here",
+	"HTTP_HOST":       "holds that port",
+	"REMOTE_PORT":     "the client's port, a new one each time",
+
+	"DOCUMENT_ROOT":         "each has its own here",
+	"PATH_TRANSLATED":       "derived from it by two of them",
+	"SERVER_ADMIN":          "Apache only",
+	"SERVER_SIGNATURE":      "Apache only",
+	"CONTEXT_PREFIX":        "Apache only",
+	"CONTEXT_DOCUMENT_ROOT": "Apache only",
+	"REDIRECT_STATUS":       "Lighttpd only",
+	"REDIRECT_URI":          "Lighttpd only",
+	"HTTP_CONNECTION":       "hop by hop",
+}
+
+func compareEnvironments(t *testing.T, environments map[string]map[string]string) {
+	t.Helper()
+	servers := slices.Sorted(maps.Keys(environments))
+	if len(servers) < 3 {
+		return // one was skipped, and has said so
+	}
+	names := make(map[string]bool)
+	for _, env := range environments {
+		for name := range env {
+			names[name] = true
+		}
+	}
+	var equal []string
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if residue[name] != "" {
+			continue
+		}
+		first, inFirst := environments[servers[0]][name]
+		same := true
+		for _, server := range servers[1:] {
+			value, ok := environments[server][name]
+			same = same && ok == inFirst && value == first
+		}
+		if same {
+			equal = append(equal, name)
+			continue
+		}
+		for _, server := range servers {
+			value, ok := environments[server][name]
+			t.Errorf("%s differs: %s has %q (%t)", name, server, value, ok)
+		}
+	}
+	t.Logf("%d variables are equal on %v: %v", len(equal), servers, equal)
+	for _, name := range []string{
+		"CONTENT_LENGTH", "CONTENT_TYPE", "GATEWAY_INTERFACE", "HTTP_COOKIE", "HTTP_X_PROBE", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR",
+		"REQUEST_METHOD", "REQUEST_SCHEME", "REQUEST_URI", "SCRIPT_FILENAME", "SCRIPT_NAME", "SERVER_ADDR", "SERVER_NAME", "SERVER_PROTOCOL",
+	} {
+		if !slices.Contains(equal, name) {
+			t.Errorf("%s is not equal on all servers, or absent", name)
+		}
+	}
+}
+
+// logged checks that what the resident app wrote went through multilog.
+func logged(t *testing.T, s *stack) {
+	t.Helper()
+	stamped := regexp.MustCompile(`(?m)^@[0-9a-f]{24} .*/blog`)
+	Until(t, "stamped lines in the blog's log", func() bool {
+		text, err := os.ReadFile(filepath.Join(s.dir, "service", "blog", "log", "main", "current"))
+		return err == nil && stamped.Match(text)
+	})
+}
