@@ -210,7 +210,7 @@ type Listen struct {
 	Unix    string `yaml:"unix" doc:"path of a socket" format:"socket"`
 	User    string `yaml:"user" doc:"owner of the socket; default is run.user" format:"user"`
 	Group   string `yaml:"group" doc:"group of the socket; default is the web server's" format:"user"`
-	Mode    Mode   `yaml:"mode" default:"0660" doc:"mode of the socket"`
+	Mode    Mode   `yaml:"mode" default:"0660" doc:"mode of the socket; the web server needs the write bit, as its owner where listen.user is set, else as its group"`
 	Backlog int    `yaml:"backlog" default:"128" min:"1" max:"65535" doc:"connections that may wait"`
 }
 
@@ -299,7 +299,7 @@ type Health struct {
 
 // Log is where an app's output goes.
 type Log struct {
-	Dir       string      `yaml:"dir" default:"/var/log/scgikit/${name}" doc:"folder of the log; each of several instances has a numbered folder in it" format:"path"`
+	Dir       string      `yaml:"dir" default:"/var/log/scgikit/${name}" doc:"folder of the log, with a numbered one in it for each of several instances; not inside a folder that the program may write, because root creates it" format:"path"`
 	User      string      `yaml:"user" doc:"user of the logger; default is run.user" format:"user"`
 	Timestamp Timestamp   `yaml:"timestamp" default:"tai64n" doc:"stamp before each line"`
 	MaxSize   Size        `yaml:"max_size" default:"1MiB" min:"4096" doc:"size at which the file is rotated"`
