@@ -19,7 +19,7 @@ import (
 
 // awkwardServer describes a server with a string in every field that a
 // service folder carries.
-func awkwardServer(t testing.TB, s, user, dir, logDir string) string {
+func awkwardServer(t *testing.T, s, user, dir, logDir string) string {
 	t.Helper()
 	value := strings.TrimRight(s, " ")
 	return fmt.Sprintf(`apiVersion: scgikit/v1
@@ -33,7 +33,7 @@ run:
 listen: {tcp: "127.0.0.1:8062"}
 log: {dir: %[6]s, filter: [%[7]s], processor: [/bin/cat, %[1]s], timestamp: none}
 http: {mount: /a}
-`, yamlText(t, s), user, yamlText(t, dir), yamlText(t, value), yamlText(t, reporter), yamlText(t, logDir), yamlText(t, "-"+s))
+`, yamlText(s), user, yamlText(dir), yamlText(value), yamlText(reporter), yamlText(logDir), yamlText("-"+s))
 }
 
 // TestDaemontoolsAwkward runs the generated run and log/run with the real
@@ -48,7 +48,7 @@ func TestDaemontoolsAwkward(t *testing.T) {
 	program := installReporter(t, dir)
 	fakes := fakePrograms(t, dir, program)
 	username, _ := someUser(t)
-	for i, s := range awkward {
+	for i, s := range starterAwkward {
 		work := filepath.Join(dir, fmt.Sprintf("work %d %.40s", i, strings.ReplaceAll(s, "/", "_")), "x")
 		if err := os.MkdirAll(work, 0o755); err != nil {
 			t.Fatal(err)
@@ -81,7 +81,7 @@ func TestDaemontoolsAwkward(t *testing.T) {
 }
 
 // fakePrograms returns a folder in which setuidgid is the reporter.
-func fakePrograms(t testing.TB, dir, program string) string {
+func fakePrograms(t *testing.T, dir, program string) string {
 	t.Helper()
 	fakes := filepath.Join(dir, "fakes")
 	if err := os.Mkdir(fakes, 0o755); err != nil {
@@ -96,7 +96,7 @@ func fakePrograms(t testing.TB, dir, program string) string {
 
 // checkLogWords runs log/run with a setuidgid that reports its words. The
 // processor's word is what multilog gives to sh -c.
-func checkLogWords(t testing.TB, command []string, dir, fakes string, want, processor []string) {
+func checkLogWords(t *testing.T, command []string, dir, fakes string, want, processor []string) {
 	t.Helper()
 	got := runReporter(t, dir, append([]string{"env", "PATH=" + fakes + ":" + os.Getenv("PATH")}, command...)...)
 	words := got.Args[1:]
@@ -151,6 +151,7 @@ func superviseIt(t *testing.T, fill func(dir string)) *service {
 
 // end stops svscan, which would start what ends, then the service and its log.
 func (s *service) end(t *testing.T) {
+	t.Helper()
 	if err := s.svscan.Process.Kill(); err != nil {
 		t.Error(err)
 	}
@@ -248,7 +249,7 @@ run:
 listen: {tcp: "127.0.0.1:8063"}
 log: {max_size: 4096, keep: 2}
 http: {mount: /a}
-`, yamlText(t, work), username, yamlText(t, envFile), yamlText(t, secret))))
+`, yamlText(work), username, yamlText(envFile), yamlText(secret))))
 	s := superviseIt(t, func(dir string) { install(t, set, "daemontools/full", dir) })
 	pid := s.pid(t, "sleep")
 
@@ -312,7 +313,7 @@ listen: {tcp: "127.0.0.1:8064"}
 log: {dir: %s, timestamp: none}
 http: {mount: /a}
 options: {daemontools: {down: true, bin_dir: %s}}
-`, yamlText(t, filepath.Join(dir, "serve")), username, logPlace, filepath.Dir(need.Program(t, "setuidgid")))))
+`, yamlText(filepath.Join(dir, "serve")), username, logPlace, filepath.Dir(need.Program(t, "setuidgid")))))
 	set = moveLogs(t, set, logDir)
 	s := superviseIt(t, func(dir string) { install(t, set, "daemontools/down", dir) })
 	eventually(t, "the start of supervise", func() bool { return strings.HasPrefix(s.stat(t, s.dir), "down ") })
@@ -345,7 +346,7 @@ run: {command: [%s], user: nobody, env_file: %s}
 listen: {tcp: "127.0.0.1:8065"}
 http: {mount: /a}
 options: {daemontools: {bin_dir: %s}}
-`, yamlText(t, program), yamlText(t, envFile), yamlText(t, filepath.Join(dir, "bin")))))
+`, yamlText(program), yamlText(envFile), yamlText(filepath.Join(dir, "bin")))))
 	service := filepath.Join(dir, "service")
 	if err := os.Mkdir(service, 0o755); err != nil {
 		t.Fatal(err)
@@ -353,7 +354,7 @@ options: {daemontools: {bin_dir: %s}}
 	run, _ := set.Get("daemontools/envfile/run")
 	writeProgram(t, filepath.Join(service, "run"), string(run.Data))
 	for _, shell := range shells(t) {
-		for _, s := range awkward {
+		for _, s := range starterAwkward {
 			writeFile(t, envFile, "# a comment\n\nVALUE="+s+"\nOTHER=x=y")
 			got := runReporter(t, service, append(shell, "./run")...)
 			if is, ok := got.env("VALUE"); !ok || is != s {
@@ -392,7 +393,7 @@ func ids(t *testing.T, username, group string) [2]int {
 	return id
 }
 
-func writeProgram(t testing.TB, file, text string) {
+func writeProgram(t *testing.T, file, text string) {
 	t.Helper()
 	writeFile(t, file, text)
 	if err := os.Chmod(file, 0o755); err != nil {

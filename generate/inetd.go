@@ -70,6 +70,8 @@ func inetdFields() Fields {
 		"run.directory":            {Carried, "for wsgi; a script runs in its own folder, with a warning"},
 		"run.supplementary_groups": {Refused, "inetd gives the program the groups that its user has on the machine; add the user to them there"},
 		"run.instances":            {Carried, "1; more are refused"},
+		"run.secrets.*.file":       {Carried, "read by run.user when a request comes: the first line of the file"},
+		"run.env_file":             {Carried, "read by run.user when a request comes"},
 		"run.max_concurrent":       {Carried, "by freebsd; the others count starts a minute, with a warning"},
 		"run.request_timeout":      {Carried, ""},
 		"run.start_timeout":        {Warned, "nothing waits for a program that a request starts"},
@@ -266,6 +268,7 @@ type inetdScript struct {
 	Literal  bool // see looksMistaken
 	Reasons  []string
 	Log      string // file; "" is the system's log
+	NoLog    string // what the system's log gets where that file can not be written
 	Umask    string
 	Dir      string // "" stays where inetd is
 	Limits   []ulimit
@@ -310,6 +313,7 @@ func (p *inetdPlan) scriptData() inetdScript {
 	data := inetdScript{
 		Name: a.Name, Reasons: p.reasons, Log: p.log, Umask: a.Run.Umask.String(),
 		Limits: shellUlimits(a.Run.Limits), EnvFile: a.Run.EnvFile, Secrets: secretFiles(a),
+		NoLog:   "can not write " + p.log,
 		Literal: looksMistaken(p.command.Flags, p.command.Rest, []string{p.log, a.Run.Directory, a.Run.EnvFile}),
 		Program: p.options.SCGIRun, Flags: p.command.Flags, Rest: p.command.Rest, MoreArgs: a.Run.EnvFile != "",
 	}

@@ -172,8 +172,7 @@ func (p *inetdPlan) acceptLine() diag.List {
 	if err == nil {
 		return nil
 	}
-	var mismatch *inetdMismatch
-	if errors.As(err, &mismatch) {
+	if mismatch, ok := errors.AsType[*inetdMismatch](err); ok {
 		return diag.List{p.app.Problem(mismatch.field, "cannot-quote", mismatch.Error(), mismatch.hint)}
 	}
 	return diag.List{p.app.Problem("name", "cannot-quote", err.Error(), "")}
@@ -215,8 +214,7 @@ func quoteLine(quoteWord func(string) (string, error), words []string) (string, 
 // mismatch names the field behind an error of the whole line.
 func (p *inetdPlan) mismatch(err error) error {
 	field := p.addressField()
-	var qe *quote.Error
-	if errors.As(err, &qe) {
+	if qe, ok := errors.AsType[*quote.Error](err); ok {
 		program, _ := p.program()
 		if qe.Value == program {
 			field = "options.inetd.wrapper_dir"

@@ -20,7 +20,7 @@ import (
 )
 
 // buildSCGIRun builds scgi-run where every user can start it.
-func buildSCGIRun(t testing.TB, dir string) string {
+func buildSCGIRun(t *testing.T, dir string) string {
 	t.Helper()
 	path := filepath.Join(dir, "scgi-run")
 	cmd := exec.CommandContext(t.Context(), need.Program(t, "go"), "build", "-buildvcs=false", "-o", path, "scgikit/cmd/scgi-run")
@@ -60,7 +60,7 @@ func startInetd(t *testing.T, words []string, network, addr string) {
 }
 
 // freePort returns a port of the loopback that nothing listens on.
-func freePort(t testing.TB) int {
+func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -72,14 +72,14 @@ func freePort(t testing.TB) int {
 
 // askSCGI sends one request, as a web server does that has an app at a mount,
 // and returns the whole answer.
-func askSCGI(t testing.TB, network, addr, mount, rest, body string) string {
+func askSCGI(t *testing.T, network, addr, mount, rest, body string) string {
 	t.Helper()
 	conn, err := net.Dial(network, addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err = conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	method := "GET"
@@ -87,11 +87,16 @@ func askSCGI(t testing.TB, network, addr, mount, rest, body string) string {
 		method = "POST"
 	}
 	request := scgi.AppendRequest(nil, []scgi.Header{
-		{Name: "CONTENT_LENGTH", Value: fmt.Sprint(len(body))}, {Name: "SCGI", Value: "1"},
-		{Name: "REQUEST_METHOD", Value: method}, {Name: "REQUEST_URI", Value: mount + rest}, {Name: "SERVER_PROTOCOL", Value: "HTTP/1.1"},
-		{Name: "SCRIPT_NAME", Value: mount}, {Name: "PATH_INFO", Value: rest}, {Name: "QUERY_STRING", Value: ""},
+		{Name: "CONTENT_LENGTH", Value: fmt.Sprint(len(body))},
+		{Name: "SCGI", Value: "1"},
+		{Name: "REQUEST_METHOD", Value: method},
+		{Name: "REQUEST_URI", Value: mount + rest},
+		{Name: "SERVER_PROTOCOL", Value: "HTTP/1.1"},
+		{Name: "SCRIPT_NAME", Value: mount},
+		{Name: "PATH_INFO", Value: rest},
+		{Name: "QUERY_STRING", Value: ""},
 	})
-	if _, err := conn.Write(append(request, body...)); err != nil {
+	if _, err = conn.Write(append(request, body...)); err != nil {
 		t.Fatal(err)
 	}
 	answer, err := io.ReadAll(conn)
@@ -115,7 +120,6 @@ cat
 // realInetd is a generated set-up under a real inetd.
 type realInetd struct {
 	dir, conf, network, addr string
-	words                    []string
 }
 
 // describe returns a folder of scripts for an inetd; more adds to run.
@@ -135,7 +139,7 @@ listen: %s
 log: {dir: %s}
 http: {mount: /files/}
 options: {inetd: {dialect: %s, scgi_run: %s, wrapper_dir: %s}}
-`, username, group, more, yamlText(t, filepath.Join(r.dir, "cgi")+"/"), listen, logPlace, dialect, yamlText(t, scgiRun), yamlText(t, r.dir))
+`, username, group, more, yamlText(filepath.Join(r.dir, "cgi")+"/"), listen, logPlace, dialect, yamlText(scgiRun), yamlText(r.dir))
 }
 
 // installInetd puts the files where the line says they are.
@@ -188,7 +192,7 @@ func (r *realInetd) check(t *testing.T, umask, rest string, nofile int) {
 }
 
 // ownUmask is the umask that the tests' own programs start with.
-func ownUmask(t testing.TB) string {
+func ownUmask(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command("sh", "-c", "umask").Output()
 	if err != nil {
@@ -198,7 +202,7 @@ func ownUmask(t testing.TB) string {
 }
 
 // openFiles is the limit that the tests' own programs start with.
-func openFiles(t testing.TB) int {
+func openFiles(t *testing.T) int {
 	t.Helper()
 	out, err := exec.Command("sh", "-c", "ulimit -n").Output()
 	n := 0

@@ -25,7 +25,7 @@ func listenFor(d inetdconf.Dialect) string {
 
 // awkwardCGI describes a script with a string in every field that a line or a
 // script of inetd carries.
-func awkwardCGI(t testing.TB, s string, d inetdconf.Dialect, logDir, scgiRun string) string {
+func awkwardCGI(t *testing.T, s string, d inetdconf.Dialect, logDir, scgiRun string) string {
 	t.Helper()
 	return fmt.Sprintf(`apiVersion: scgikit/v1
 name: awkward
@@ -36,12 +36,12 @@ listen: %[3]s
 log: {dir: %[4]s}
 http: {mount: /a}
 options: {inetd: {dialect: %[5]s, umask: "0000", scgi_run: %[6]s}}
-`, yamlText(t, s), yamlText(t, "/srv/"+strings.ReplaceAll(s, "/", "_")), listenFor(d), yamlText(t, logDir), d, yamlText(t, scgiRun))
+`, yamlText(s), yamlText("/srv/"+strings.ReplaceAll(s, "/", "_")), listenFor(d), yamlText(logDir), d, yamlText(scgiRun))
 }
 
 // inetdCommand returns what the inetd of a dialect starts for a generated
 // line, and requires that it takes the line without complaint.
-func inetdCommand(t testing.TB, d inetdconf.Dialect, conf []byte) inetdconf.Entry {
+func inetdCommand(t *testing.T, d inetdconf.Dialect, conf []byte) inetdconf.Entry {
 	t.Helper()
 	entries, problems := inetdconf.Parse(d, string(conf))
 	if len(entries) != 1 || len(problems) > 0 {
@@ -56,7 +56,7 @@ func TestInetdAwkward(t *testing.T) {
 	t.Parallel()
 	dir := publicDir(t)
 	program := installReporter(t, dir)
-	for i, s := range awkward {
+	for i, s := range starterAwkward {
 		logs := fmt.Sprintf("/log %d %.40s", i, strings.ReplaceAll(s, "/", "_"))
 		logDir := dir + logs
 		if err := os.Mkdir(logDir, 0o755); err != nil {
@@ -95,7 +95,7 @@ func TestInetdAwkward(t *testing.T) {
 // field is named.
 func TestInetdSocketPath(t *testing.T) {
 	t.Parallel()
-	for _, s := range awkward {
+	for _, s := range starterAwkward {
 		path := "/run/" + strings.ReplaceAll(s, "/", "_") + "/s"
 		if len(path) > 103 {
 			continue
@@ -110,7 +110,7 @@ cgi: {script: /srv/x}
 listen: {unix: %s, user: www, group: www}
 http: {mount: /a}
 options: {inetd: {dialect: %s, umask: "0000"}}
-`, yamlText(t, path), d)
+`, yamlText(path), d)
 			target, _ := generate.Lookup("inetd")
 			set, problems := render(t, target, load(t, text))
 			if problems.HasErrors() {
@@ -186,7 +186,7 @@ wsgi: {module: "hello:app", path: ["/a b", /c]}
 listen: {tcp: "127.0.0.1:8061"}
 http: {mount: /}
 options: {inetd: {dialect: openbsd, scgi_run: %s}}
-`, yamlText(t, work), yamlText(t, envFile), yamlText(t, secret), yamlText(t, program))))
+`, yamlText(work), yamlText(envFile), yamlText(secret), yamlText(program))))
 	f, ok := set.Get("inetd/full")
 	if !ok {
 		t.Fatal("no script")
@@ -214,6 +214,8 @@ options: {inetd: {dialect: openbsd, scgi_run: %s}}
 		}
 	}
 
+	logged := filepath.Join(dir, "logged")
+	writeProgram(t, filepath.Join(dir, "logger"), "#!/bin/sh\nfor last; do :; done\necho \"$last\" >'"+logged+"'\n")
 	// Whatever is missing ends the request with a message, not with less.
 	for _, missing := range []string{secret, envFile, work} {
 		if err := os.Rename(missing, missing+".away"); err != nil {
@@ -221,8 +223,15 @@ options: {inetd: {dialect: openbsd, scgi_run: %s}}
 		}
 		for _, shell := range shells(t) {
 			cmd := exec.CommandContext(t.Context(), shell[0], append(shell[1:len(shell):len(shell)], file)...)
-			if out, err := cmd.CombinedOutput(); err == nil || cmd.ProcessState.ExitCode() != 111 {
+			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+			if out, err := cmd.CombinedOutput(); err == nil || cmd.ProcessState.ExitCode() != 111 || len(out) > 0 {
 				t.Errorf("%v without %s: %v: %s", shell, missing, err, out)
+			}
+			if message, err := os.ReadFile(logged); err != nil || !bytes.HasPrefix(message, []byte("can not ")) {
+				t.Errorf("%v without %s: the log gets %q (%v)", shell, missing, message, err)
+			}
+			if err := os.Remove(logged); err != nil {
+				t.Fatal(err)
 			}
 		}
 		if err := os.Rename(missing+".away", missing); err != nil {
@@ -239,10 +248,38 @@ func normalUmask(out string) string {
 
 // inetutilsInetd returns the inetd of GNU inetutils, which can not be
 // installed next to openbsd-inetd and so may stand anywhere.
-func inetutilsInetd(t testing.TB) string {
+func inetutilsInetd(t *testing.T) string {
 	t.Helper()
 	if path := os.Getenv("SCGIKIT_INETUTILS_INETD"); path != "" {
 		return path
 	}
 	return need.Program(t, "inetutils-inetd")
+}
+
+// TestInetdScriptLog keeps messages off the connection where the log can not
+// be written, and says so in the system's log.
+func TestInetdScriptLog(t *testing.T) {
+	t.Parallel()
+	dir := publicDir(t)
+	program := installReporter(t, dir)
+	set := mustRender(t, "inetd", load(t, awkwardCGI(t, "$x 'y'", inetdconf.OpenBSD, logPlace, program)))
+	script, _ := moveLogs(t, set, dir).Get("inetd/awkward")
+	file, logged := filepath.Join(dir, "script"), filepath.Join(dir, "logged")
+	writeFile(t, file, string(script.Data))
+	writeProgram(t, filepath.Join(dir, "logger"), "#!/bin/sh\nprintf '[%s]' \"$@\" >'"+logged+"'\n")
+	log := filepath.Join(dir, "awkward.log")
+	if err := os.Mkdir(log, 0o755); err != nil { // nobody can append to a folder, not even root
+		t.Fatal(err)
+	}
+	for _, shell := range shells(t) {
+		cmd := exec.CommandContext(t.Context(), shell[0], append(shell[1:len(shell):len(shell)], file)...)
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+		if out, err := cmd.CombinedOutput(); err == nil || cmd.ProcessState.ExitCode() != 111 || len(out) > 0 {
+			t.Errorf("%v: %v: %s", shell, err, out)
+		}
+		want := "[-p][daemon.err][-t][awkward][--][can not write " + log + "]"
+		if got, err := os.ReadFile(logged); err != nil || string(got) != want {
+			t.Errorf("%v: the log gets %q, want %q (%v)", shell, got, want, err)
+		}
+	}
 }

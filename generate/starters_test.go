@@ -57,7 +57,7 @@ func (r *report) env(name string) (value string, ok bool) {
 }
 
 // installReporter puts the reporter in a folder that every user can enter.
-func installReporter(t testing.TB, dir string) string {
+func installReporter(t *testing.T, dir string) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -74,27 +74,15 @@ func installReporter(t testing.TB, dir string) string {
 	return path
 }
 
-// awkward are strings that some syntax takes for more than text.
-var awkward = [...]string{
+// starterAwkward are strings that some syntax takes for more than text.
+var starterAwkward = [...]string{
 	"plain", "a b", " a", "a  b", "'", `"`, "''", `'"'`, `a'"b c`, `\`, `\\`, `a\`, `\n`, "$HOME", "${HOME}", "$(id)", "`id`", "%s %n", "%",
 	"a;b", "a&b", "a|b", "{a,b}", "}", "*", "?", "[a]", "~", "~root", "#a", "a#", "a #b", "!x", "-n", "--", "=", "a=b", "a:b", "é", "日本", "<x>", "(x)",
 	strings.Repeat("x", 4000), strings.Repeat(`'"\ $`, 800),
 }
 
-// yamlText writes a string as a value of a description.
-func yamlText(t testing.TB, s string) string {
-	t.Helper()
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(strings.ReplaceAll(s, "$", "$$")); err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(b.String())
-}
-
 // shells returns the commands of the shells on this machine.
-func shells(t testing.TB) [][]string {
+func shells(t *testing.T) [][]string {
 	t.Helper()
 	var all [][]string
 	for _, words := range [][]string{{"dash"}, {"bash", "--posix"}, {"busybox", "sh"}} {
@@ -110,7 +98,7 @@ func shells(t testing.TB) [][]string {
 
 // someUser returns the user that the tests' programs run as: another one where
 // that can be, and the name of its group.
-func someUser(t testing.TB) (name, group string) {
+func someUser(t *testing.T) (name, group string) {
 	t.Helper()
 	id := "65534"
 	if os.Geteuid() != 0 {
@@ -129,7 +117,7 @@ func someUser(t testing.TB) (name, group string) {
 
 // install writes files of a set below a folder, with their modes and, for
 // root, their owners.
-func install(t testing.TB, set *fileset.Set, prefix, dir string) {
+func install(t *testing.T, set *fileset.Set, prefix, dir string) {
 	t.Helper()
 	for _, f := range set.Files() {
 		name, ok := strings.CutPrefix(f.Path, prefix)
@@ -172,7 +160,7 @@ func installFile(path string, f fileset.File) error {
 const logPlace = "/logs-of-the-test"
 
 // moveLogs puts a folder in the place of logPlace in every file of a set.
-func moveLogs(t testing.TB, set *fileset.Set, dir string) *fileset.Set {
+func moveLogs(t *testing.T, set *fileset.Set, dir string) *fileset.Set {
 	t.Helper()
 	moved := new(fileset.Set)
 	for _, f := range set.Files() {
@@ -186,7 +174,7 @@ func moveLogs(t testing.TB, set *fileset.Set, dir string) *fileset.Set {
 }
 
 // eventually waits until a condition holds, or ends the test.
-func eventually(t testing.TB, what string, condition func() bool) {
+func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -225,7 +213,7 @@ func TestStarterFields(t *testing.T) {
 
 // starterSets renders every description of the golden tests, and one with
 // awkward values, under both starters.
-func starterSets(t testing.TB) map[string]*fileset.Set {
+func starterSets(t *testing.T) map[string]*fileset.Set {
 	t.Helper()
 	inputs, err := filepath.Glob("testdata/apps/*.yaml")
 	if err != nil {
@@ -248,7 +236,7 @@ func starterSets(t testing.TB) map[string]*fileset.Set {
 			}
 		}
 	}
-	for i, s := range awkward {
+	for i, s := range starterAwkward {
 		sets[fmt.Sprintf("inetd awkward %d", i)] = mustRender(t, "inetd", load(t, awkwardCGI(t, s, inetdconf.OpenBSD, "/srv/log dir", "/usr/bin/scgi-run")))
 		sets[fmt.Sprintf("daemontools awkward %d", i)] = mustRender(t, "daemontools", load(t, awkwardServer(t, s, "nobody", "/srv", "/srv/log")))
 	}
@@ -277,7 +265,7 @@ func TestScriptsAreClean(t *testing.T) {
 			files = append(files, file)
 		}
 	}
-	if len(files) < 2*len(awkward) {
+	if len(files) < 2*len(starterAwkward) {
 		t.Fatalf("only %d scripts", len(files))
 	}
 	if out, err := exec.CommandContext(t.Context(), shellcheck, append([]string{"-f", "gcc"}, files...)...).CombinedOutput(); err != nil {
@@ -298,7 +286,7 @@ func firstLines(text []byte, n int) string {
 }
 
 // runReporter runs a command that ends in the reporter.
-func runReporter(t testing.TB, dir string, words ...string) report {
+func runReporter(t *testing.T, dir string, words ...string) report {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
 	cmd.Dir = dir
@@ -316,14 +304,14 @@ func runReporter(t testing.TB, dir string, words ...string) report {
 	return got
 }
 
-func requireNoFile(t testing.TB, path string) {
+func requireNoFile(t *testing.T, path string) {
 	t.Helper()
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s is there: %v", path, err)
 	}
 }
 
-func requireFile(t testing.TB, path string) {
+func requireFile(t *testing.T, path string) {
 	t.Helper()
 	if _, err := os.Stat(path); err != nil {
 		t.Error(err)

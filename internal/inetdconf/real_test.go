@@ -133,15 +133,7 @@ func answer(t *testing.T, addr string) []byte {
 	for {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
-			defer conn.Close()
-			if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-				t.Fatal(err)
-			}
-			data, err := io.ReadAll(conn)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return data
+			return readAll(t, conn)
 		}
 		select {
 		case <-tick.C:
@@ -149,4 +141,18 @@ func answer(t *testing.T, addr string) []byte {
 			t.Fatal(err)
 		}
 	}
+}
+
+// readAll reads to the end of a connection and closes it.
+func readAll(t *testing.T, conn net.Conn) []byte {
+	t.Helper()
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }

@@ -25,7 +25,7 @@ func TestEnvdirInRealEnvdir(t *testing.T) {
 			continue
 		}
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "VALUE"), []byte(text), 0o600); err != nil {
+		if err = os.WriteFile(filepath.Join(dir, "VALUE"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		out, err := exec.CommandContext(t.Context(), envdir, dir, "sh", "-c", `printf '[%s]' "${VALUE-unset}"`).Output()
