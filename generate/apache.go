@@ -78,6 +78,7 @@ func apacheOptionsOf(a *appfile.App) apacheOptions {
 
 func acceptApache(s *Scope, a *appfile.App) diag.List {
 	list := append(acceptWeb(s, a), acceptDepth(a)...)
+	list = append(list, acceptExtra(s, a, a.HTTP.Extra.Apache, "*?[]")...)
 	for i, h := range a.HTTP.PassHeaders {
 		if strings.EqualFold(h, "Status") {
 			list = append(list, a.Problem(fmt.Sprintf("http.pass_headers[%d]", i), "cannot-carry", "apache never passes the Status line of the app on", "remove it"))
@@ -91,14 +92,17 @@ func acceptApache(s *Scope, a *appfile.App) diag.List {
 		if strings.ContainsAny(st.Dir, "*?[]") {
 			list = append(list, a.Problem(field+".dir", "cannot-quote", "apache takes *, ? and [] in the path of a folder for a pattern", "use a folder without them"))
 		}
+		if strings.ContainsAny(st.Index, "%#?") || strings.EqualFold(st.Index, "disabled") {
+			list = append(list, a.Problem(field+".index", "cannot-quote", "apache reads it as a URL, and disabled as a word of its own", "use a name without %, # and ?"))
+		}
 		list = append(list, warnRounding(s, a, map[string]time.Duration{field + ".expires": st.Expires})...)
 		list = append(list, sharedFolder(s, a, i)...)
 	}
 	if apacheOptionsOf(a).Module == apacheSCGI {
 		return append(list, acceptModSCGI(s, a)...)
 	}
-	if strings.ContainsAny(a.Listen.Unix, "|%") {
-		list = append(list, a.Problem("listen.unix", "cannot-quote", "apache does not take | and % in the path of a socket", "use a path without them"))
+	if strings.ContainsAny(a.Listen.Unix, "|%#?<>") {
+		list = append(list, a.Problem("listen.unix", "cannot-quote", "apache reads | % # ? < and > in the path of a socket as parts of a URL", "use a path without them"))
 	}
 	t := a.HTTP.Timeouts
 	if t.Send != t.Read && a.IsSet("http.timeouts.send") {
@@ -140,10 +144,11 @@ func acceptModSCGI(s *Scope, a *appfile.App) diag.List {
 	list = append(list, warnRounding(s, a, map[string]time.Duration{"http.timeouts.read": a.HTTP.Timeouts.Read})...)
 	list = append(list, a.Warning("options.apache.module", "mod-scgi",
 		"mod_scgi answers chunked uploads with 411, always passes the Authorization header on, and tries a dead backend for 15 seconds", hint))
-	for field, set := range map[string]bool{"http.params": len(a.HTTP.Params) > 0, "http.hide_headers": len(a.HTTP.HideHeaders) > 0} {
-		if set {
-			list = append(list, reachesInner(s, a, field, hint)...)
-		}
+	if len(a.HTTP.Params) > 0 {
+		list = append(list, reachesInner(s, a, "http.params", hint)...)
+	}
+	if len(a.HTTP.HideHeaders) > 0 {
+		list = append(list, reachesInner(s, a, "http.hide_headers", hint)...)
 	}
 	return list
 }

@@ -76,6 +76,7 @@ func lighttpdPatch(a *appfile.App) (int, bool) {
 
 func acceptLighttpd(s *Scope, a *appfile.App) diag.List {
 	list := append(acceptWeb(s, a), acceptDepth(a)...)
+	list = append(list, acceptExtra(s, a, a.HTTP.Extra.Lighttpd, "*?[]{}")...)
 	patch, ok := lighttpdPatch(a)
 	if !ok {
 		list = append(list, a.Problem("options.lighttpd.version", "bad-version", "is not a version of Lighttpd from 1.4.50 on", "write for example 1.4.65"))

@@ -67,15 +67,11 @@ func nginxOptionsOf(a *appfile.App) nginxOptions {
 var listenSyntax = regexp.MustCompile(`^((?:[0-9.]+|\[[0-9a-fA-F:.]+\]|\*|localhost):)?([0-9]{1,5})$`)
 
 func acceptNginx(s *Scope, a *appfile.App) diag.List {
-	list := acceptWeb(s, a)
+	list := append(acceptWeb(s, a), acceptExtra(s, a, a.HTTP.Extra.Nginx, "*?[")...)
 	o := nginxOptionsOf(a)
 	if a.HTTP.RelativeRedirects == appfile.RedirectsInternal {
 		list = append(list, a.Warning("http.relative_redirects", "not-carried",
 			"nginx passes relative redirects on; the browser follows them", "the page is the same; remove the key where no Apache needs it"))
-	}
-	if strings.ContainsAny(a.HTTP.Extra.Nginx, "*?[") {
-		list = append(list, a.Problem("http.extra.nginx", "cannot-quote",
-			"nginx takes *, ? and [ in the path of an include for a pattern", "name one file without them"))
 	}
 	for i, st := range a.HTTP.Static {
 		if st.Expires%time.Second != 0 {

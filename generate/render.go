@@ -100,7 +100,7 @@ func (r *Renderer) add(set *fileset.Set, t *Target, s *Spec) error {
 			return err
 		}
 		if f.Data, err = parsed.execute(s.Data); err != nil {
-			return err
+			return fmt.Errorf("template %s: %w", path.Join(t.Name, s.Template), err)
 		}
 		if s.Tidy != nil {
 			f.Data = s.Tidy(f.Data)

@@ -9,9 +9,10 @@ import (
 // sprigAllowed are the functions of sprig that templates may call: pure, in a
 // stable order, and no printing of their own. Left out are those that read the
 // machine or the clock, draw random numbers, walk a map (keys, values), quote
-// for another language (quote, squote) or can take all memory (repeat, until).
+// for another language (quote, squote) or can take all memory (repeat, until,
+// append).
 var sprigAllowed = [...]string{
-	"add", "append", "contains", "default", "empty", "first", "hasPrefix", "hasSuffix",
+	"add", "contains", "default", "empty", "first", "hasPrefix", "hasSuffix",
 	"int64", "last", "list", "lower", "mul", "sub", "ternary", "trimPrefix", "trimSuffix", "upper",
 }
 

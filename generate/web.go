@@ -64,6 +64,16 @@ func acceptWeb(s *Scope, a *appfile.App) diag.List {
 	return list
 }
 
+// acceptExtra refuses a path that the server would read as a pattern of file
+// names, with the characters that make one.
+func acceptExtra(s *Scope, a *appfile.App, file, pattern string) diag.List {
+	if !strings.ContainsAny(file, pattern) {
+		return nil
+	}
+	return diag.List{a.Problem("http.extra."+s.Target.Name, "cannot-quote",
+		s.Target.Name+" takes any of "+pattern+" in the path of an include for a pattern", "name one file without them")}
+}
+
 // noHostHere warns that a file which is included inside a server of the
 // user's own does not choose by host.
 func noHostHere(s *Scope, a *appfile.App, where string) diag.List {
