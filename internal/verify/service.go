@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"path"
+	"slices"
 	"strings"
 
 	"scgikit/internal/fileset"
@@ -16,10 +17,11 @@ func checkServices(set *fileset.Set) []Result {
 	var out []Result
 	for _, target := range targetsOf(set) {
 		r := Result{Target: target, Checker: "service folders"}
-		for _, f := range filesOf(set, target) {
-			if path.Base(f.Path) == "run" && f.Kind == fileset.Regular {
+		files := filesOf(set, target)
+		for i := range files {
+			if path.Base(files[i].Path) == "run" && files[i].Kind == fileset.Regular {
 				r.Files++
-				r.Complaints = append(r.Complaints, serviceComplaints(set, &f)...)
+				r.Complaints = append(r.Complaints, serviceComplaints(files, &files[i])...)
 			}
 		}
 		if r.Files == 0 {
@@ -33,8 +35,9 @@ func checkServices(set *fileset.Set) []Result {
 	return out
 }
 
-// serviceComplaints looks at one service, given its file "run".
-func serviceComplaints(set *fileset.Set, run *fileset.File) []Complaint {
+// serviceComplaints looks at one service, given its file "run" among the files
+// of its target, which are sorted by path.
+func serviceComplaints(files []fileset.File, run *fileset.File) []Complaint {
 	var out []Complaint
 	complain := func(name, message string) { out = append(out, Complaint{Path: name, Message: message}) }
 	if run.Mode&0o100 == 0 {
@@ -48,10 +51,11 @@ func serviceComplaints(set *fileset.Set, run *fileset.File) []Complaint {
 		complain(run.Path, "stands in a folder whose name begins with a dot, which svscan leaves out")
 	}
 	hasLog, hasLogRun := false, false
-	for _, f := range set.Files() {
+	first, _ := slices.BinarySearchFunc(files, dir+"/", func(f fileset.File, p string) int { return strings.Compare(f.Path, p) })
+	for _, f := range files[first:] {
 		below, ok := strings.CutPrefix(f.Path, dir+"/")
 		if !ok {
-			continue
+			break
 		}
 		hasLog = hasLog || below == "log" || strings.HasPrefix(below, "log/")
 		hasLogRun = hasLogRun || below == "log/run"
