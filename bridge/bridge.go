@@ -1,0 +1,174 @@
+// Package bridge turns an SCGI request on a connection into a CGI process.
+//
+// It serves one connection, which a super-server has accepted and left on file
+// descriptor 0: inetd nowait, tcpserver, s6-ipcserver, a systemd unit with
+// Accept=yes. By default it stays between the connection and the script. It
+// takes the whole body before it starts the script, gives the script an input
+// that ends, puts right the head of the answer, watches the clock and the
+// client, and ends the process group when either gives up. With Handoff the
+// script becomes the process and gets the connection itself, with none of that.
+//
+// The process does one thing and ends, so there is no goroutine and no timer:
+// one loop around poll(2). What it imports is paid by every request, as start-up
+// time, which is why it avoids even fmt.
+package bridge
+
+import (
+	"errors"
+	"io"
+	"runtime"
+	"time"
+
+	"scgikit/internal/scgi"
+)
+
+// The exit codes: tcpserver and s6 log them, inetd ignores them.
+//
+// Source of 100 and 111: https://cr.yp.to/daemontools/setuidgid.html and the
+// other programs of daemontools and ucspi-tcp.
+const (
+	ExitOK        = 0   // answered, or nothing was asked
+	ExitFailed    = 1   // the request was refused, or the script failed
+	ExitUsage     = 100 // the command line or the configuration is wrong
+	ExitTemporary = 111 // the system refused something that it may grant later
+)
+
+// Options says which program to run, and how.
+type Options struct {
+	// Path is a program, or a folder of programs if it ends in "/".
+	Path string
+	// Arguments follow the program's name. They are for a single program only,
+	// and nothing from the request ever joins them.
+	Arguments []string
+	// Mount is the URL prefix under which the web server has the app. The part
+	// of the path behind it says which script of a folder is meant.
+	Mount string
+	// Env holds NAME=VALUE variables for the script; they win over the request.
+	Env []string
+	// EnvPass names variables of this process that the script gets too.
+	EnvPass []string
+	// PassParams names request parameters beyond the CGI ones that become
+	// variables of the script.
+	PassParams []string
+
+	// HeaderTimeout is the time for the request's header block, Timeout that
+	// which may pass without any progress afterwards.
+	HeaderTimeout time.Duration
+	Timeout       time.Duration
+	// MaxBody is the longest request body in bytes.
+	MaxBody int64
+
+	// FollowSymlinks allows scripts that are symbolic links to another place
+	// in the same folder.
+	FollowSymlinks bool
+	// AddStatus adds the Status field where the script leaves it out.
+	AddStatus bool
+	// Handoff gives the connection to the script.
+	Handoff bool
+	// StreamBody starts the script before the body is complete.
+	StreamBody bool
+
+	// LogFile is where messages and the script's standard error go; without
+	// one that is standard error or, where that is the connection, syslog.
+	LogFile string
+}
+
+// Serve serves the connection on file descriptor 0 and returns the exit code.
+// With Handoff it returns only on failure.
+func Serve(opts *Options) int {
+	// The signal that ends a script whose bridge has died is bound to the
+	// thread that started it: this one stays until the end.
+	runtime.LockOSThread()
+	conn := openConnection()
+	log := openLog(conn, opts.LogFile)
+	resetSignals()
+	closeInherited()
+	err := serve(conn, log, opts)
+	conn.finish()
+	if err == nil {
+		return ExitOK
+	}
+	if isTemporary(err) {
+		return ExitTemporary
+	}
+	return ExitFailed
+}
+
+// serve reads the request and has it answered. An error has been answered and
+// logged already.
+func serve(conn *connection, log *logger, opts *Options) error {
+	req, err := receive(opts)
+	if errors.Is(err, io.EOF) {
+		return nil // somebody looked whether the socket is open
+	}
+	var script *script
+	var env []string
+	if err == nil {
+		script, env, err = prepare(&req, log, opts)
+	}
+	if err == nil && opts.Handoff {
+		err = handOff(conn, script, env)
+	} else if err == nil {
+		err = newExchange(conn, log, script, opts).run(env, req.ContentLength)
+	}
+	if err != nil {
+		conn.refuse(err, log)
+	}
+	return err
+}
+
+// receive reads the request's header block and checks what concerns the body.
+func receive(opts *Options) (scgi.Request, error) {
+	req, err := scgi.Receive(0, time.Now().Add(opts.HeaderTimeout))
+	var syntax *scgi.SyntaxError
+	switch {
+	case errors.Is(err, io.EOF):
+		return req, io.EOF
+	case errors.Is(err, scgi.ErrTimeout):
+		return req, refuse(408, "", err.Error())
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return req, refuse(400, "", "the connection ended inside the request's header block")
+	case errors.As(err, &syntax):
+		return req, refuse(400, "", "not an SCGI request: "+syntax.Error())
+	case err != nil:
+		return req, refuse(400, "", "read the request: "+err.Error())
+	case req.ContentLength > opts.MaxBody:
+		return req, refuse(413, "", "request body of "+itoa(req.ContentLength)+" bytes, the limit is "+itoa(opts.MaxBody))
+	}
+	return req, nil
+}
+
+// prepare finds the script and builds its environment.
+func prepare(req *scgi.Request, log *logger, opts *Options) (*script, []string, error) {
+	params, warnings, err := mergeParams(req.Headers)
+	if err != nil {
+		return nil, nil, err
+	}
+	script, err := findScript(params, opts, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	env, dropped := buildEnv(params, script, opts)
+	for _, w := range warnings {
+		log.line(warning, script.name, w)
+	}
+	if dropped != "" {
+		log.line(warning, script.name, "parameters that are not CGI's were dropped: "+dropped)
+	}
+	return script, env, nil
+}
+
+// Reject ends a request that can not be served because the command line is
+// wrong. Under inetd nobody sees standard error but the client, so the message
+// goes to the log, and the client gets an answer that tells it nothing else. Where there
+// is no connection, at a shell, it returns false and does nothing.
+func Reject(message string) bool {
+	conn := openConnection()
+	if !conn.socket {
+		return false
+	}
+	log := openLog(conn, "")
+	conn.refuse(refuse(500, "", message), log)
+	conn.finish()
+	return true
+}

@@ -1,0 +1,204 @@
+package bridge
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"scgikit/internal/scgi"
+)
+
+var errNotPlain = errors.New("not a plain file with one name")
+
+// lingerTime bounds the wait for the client to close after the answer.
+const lingerTime = 2 * time.Second
+
+// connection is the web server's end of the request.
+type connection struct {
+	in, out int  // file descriptors; the same socket, or a pair of anything
+	socket  bool // in and out are one socket
+	begun   bool // part of an answer is on its way
+	done    bool // finish has been called
+}
+
+// openConnection looks at what the process was started with. A socket on file
+// descriptor 0 is the connection in both directions, wherever 1 leads: systemd
+// may have it in the journal.
+func openConnection() *connection {
+	var st unix.Stat_t
+	if unix.Fstat(0, &st) == nil && fileType(&st) == unix.S_IFSOCK {
+		return &connection{in: 0, out: 0, socket: true}
+	}
+	return &connection{in: 0, out: 1}
+}
+
+func fileType(st *unix.Stat_t) uint32 {
+	return uint32(st.Mode) & unix.S_IFMT //nolint:unconvert // the type differs between systems
+}
+
+// is reports whether a file descriptor may lead to the client. Linux gives
+// every socket an inode number of its own; elsewhere any socket may be it. A
+// descriptor that is not open counts as one that must be replaced.
+func (c *connection) is(fd int) bool {
+	var st, own unix.Stat_t
+	if unix.Fstat(fd, &st) != nil {
+		return true
+	}
+	if unix.Fstat(c.out, &own) != nil || fileType(&st) != fileType(&own) {
+		return false
+	}
+	if c.socket && !socketsHaveInodes {
+		return true
+	}
+	return st.Dev == own.Dev && st.Ino == own.Ino && fileType(&st) != unix.S_IFCHR
+}
+
+// moveTo makes a file descriptor the one with that number, and open in
+// programs started from here.
+func moveTo(fd, number int) error { return dup2(fd, number) }
+
+// nonBlocking prepares the connection for the loop around poll. Only a socket
+// is changed: a pipe or a terminal may be shared with somebody else.
+func (c *connection) nonBlocking() {
+	if c.socket {
+		_ = unix.SetNonblock(c.in, true)
+	}
+}
+
+// write sends what it can without blocking. The connection must be writable if
+// it is not a socket.
+func (c *connection) write(p []byte) (int, error) {
+	for {
+		var n int
+		var err error
+		if c.socket {
+			n, err = unix.SendmsgN(c.out, p, nil, nil, unix.MSG_DONTWAIT)
+		} else {
+			n, err = unix.Write(c.out, p)
+		}
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return 0, nil
+		case err != nil:
+			return 0, err
+		default:
+			c.begun = c.begun || n > 0
+			return n, nil
+		}
+	}
+}
+
+// writeAll sends all of p, or gives up at the deadline.
+func (c *connection) writeAll(p []byte, deadline time.Time) error {
+	for len(p) > 0 {
+		if err := poll([]unix.PollFd{{Fd: int32(c.out), Events: unix.POLLOUT}}, deadline); err != nil { //nolint:gosec // a descriptor fits
+			return err
+		}
+		n, err := c.write(p)
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// refuse logs an error and, if no answer has begun, answers with its status.
+func (c *connection) refuse(err error, log *logger) {
+	var r *refusal
+	if !errors.As(err, &r) {
+		r = &refusal{status: 500, message: err.Error()}
+	}
+	text := r.message
+	if r.status != 0 && !c.begun {
+		text += " (answered " + itoa(r.status) + ")"
+	}
+	log.line(failure, r.script, text)
+	if r.status != 0 && !c.begun {
+		// The client may be gone; then there is nobody to tell.
+		_ = c.writeAll(errorAnswer(r.status), time.Now().Add(lingerTime))
+	}
+}
+
+// errorAnswer is a response that says what went wrong in the status's own words
+// and nothing about this machine.
+func errorAnswer(status int) []byte {
+	line := itoa(status) + " " + scgi.Reason(status)
+	answer := "Status: " + line + "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " + itoa(len(line)+1) + "\r\n"
+	if status == 503 {
+		answer += "Retry-After: 1\r\n"
+	}
+	return []byte(answer + "\r\n" + line + "\n")
+}
+
+// finish ends the answer so that the client gets all of it: it says that no
+// more will come, then takes in what the client still sends until the client
+// closes. Closing with unread bytes would reset the connection instead, and an
+// answer that is still on its way would be lost. The order matters as well:
+// nginx closes when it has seen the end, not before.
+func (c *connection) finish() {
+	if c.done {
+		return
+	}
+	c.done = true
+	if !c.socket {
+		_ = unix.Close(c.out)
+		return
+	}
+	if unix.Shutdown(c.out, unix.SHUT_WR) == nil {
+		c.discard(time.Now().Add(lingerTime))
+	}
+	// Nothing is gained by an error here. The number stays taken, so that no
+	// later file becomes the standard input of anything.
+	null, err := unix.Open("/dev/null", unix.O_RDWR, 0)
+	if err != nil {
+		_ = unix.Close(c.in)
+		return
+	}
+	for fd := range 2 {
+		_ = dup2(null, fd)
+	}
+}
+
+// discard reads until the other side closes, or the deadline.
+func (c *connection) discard(deadline time.Time) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, _, err := unix.Recvfrom(c.in, buf, unix.MSG_DONTWAIT)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			if poll([]unix.PollFd{{Fd: int32(c.in), Events: unix.POLLIN}}, deadline) != nil { //nolint:gosec // a descriptor fits
+				return
+			}
+		case err != nil || n == 0 || time.Now().After(deadline):
+			return
+		}
+	}
+}
+
+// errTime is a deadline that has passed.
+var errTime = errors.New("timed out")
+
+// poll waits until one of the descriptors has something to say, or errTime.
+// Call it with pfds that keep their results where those matter.
+func poll(pfds []unix.PollFd, deadline time.Time) error {
+	for {
+		left := time.Until(deadline)
+		if left < 0 {
+			left = 0
+		}
+		n, err := unix.Poll(pfds, int((left+time.Millisecond-1)/time.Millisecond))
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return err
+		case n > 0:
+			return nil
+		case left <= 0:
+			return errTime
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package bridge
+
+import (
+	"os"
+	"slices"
+	"strings"
+)
+
+// software is what SERVER_SOFTWARE says where the web server does not.
+const software = "scgikit"
+
+// safePath is the PATH of scripts where the outer one is not passed or unset.
+const safePath = "/usr/local/bin:/usr/bin:/bin"
+
+// buildEnv returns the environment of a script: nothing but what is listed
+// here, so that no request can set LD_PRELOAD, BASH_ENV or GIT_DIR. Each name
+// once; of several sources the later one wins:
+//
+//   - the outer variables named by EnvPass, and a PATH,
+//   - the request's parameters that are CGI's, and those named by PassParams,
+//   - what RFC 3875 requires, and what only the bridge knows,
+//   - Env.
+//
+// Dropped holds the names of parameters that are in no list, for the log.
+func buildEnv(p *params, s *script, opts *Options) (env []string, dropped string) {
+	e := outerEnv(opts)
+	var unknown []string
+	for _, name := range p.names {
+		value := p.get(name)
+		switch {
+		case slices.Contains(opts.PassParams, name):
+			e.set(name, value)
+		case isSilent(name):
+		case !isCGI(name):
+			unknown = append(unknown, escape(name))
+		case value != "":
+			e.set(name, value)
+		}
+	}
+	setRequired(e, p)
+	setScript(e, p, s)
+	for _, variable := range opts.Env {
+		name, value, _ := strings.Cut(variable, "=")
+		e.set(name, value)
+	}
+	return e.list, strings.Join(unknown, " ")
+}
+
+// outerEnv returns what of this process's environment is passed on.
+func outerEnv(opts *Options) *environment {
+	e := &environment{index: make(map[string]int, 64)}
+	e.set("PATH", safePath)
+	for _, name := range opts.EnvPass {
+		if value, ok := os.LookupEnv(name); ok {
+			e.set(name, value)
+		}
+	}
+	return e
+}
+
+// environment is a list of variables that holds each name once.
+type environment struct {
+	list  []string
+	index map[string]int
+}
+
+func (e *environment) set(name, value string) {
+	if i, ok := e.index[name]; ok {
+		e.list[i] = name + "=" + value
+		return
+	}
+	e.index[name] = len(e.list)
+	e.list = append(e.list, name+"="+value)
+}
+
+func (e *environment) unset(name string) {
+	if i, ok := e.index[name]; ok {
+		e.list = slices.Delete(e.list, i, i+1)
+		delete(e.index, name)
+		for other, j := range e.index {
+			if j > i {
+				e.index[other] = j - 1
+			}
+		}
+	}
+}
+
+// setRequired sets the variables that a script may rely on.
+//
+// Source: RFC 3875 section 4.1.
+func setRequired(e *environment, p *params) {
+	e.set("GATEWAY_INTERFACE", "CGI/1.1")
+	e.set("QUERY_STRING", p.get("QUERY_STRING"))
+	e.set("REMOTE_ADDR", p.get("REMOTE_ADDR"))
+	host, port := splitHost(p.get("HTTP_HOST"))
+	if p.get("SERVER_NAME") == "" { // nginx sends an empty one without server_name
+		e.set("SERVER_NAME", firstOf(host, p.get("SERVER_ADDR"), "localhost"))
+	}
+	if p.get("SERVER_PORT") == "" {
+		usual := "80"
+		if isHTTPS(p) {
+			usual = "443"
+		}
+		e.set("SERVER_PORT", firstOf(port, usual))
+	}
+	if p.get("SERVER_PROTOCOL") == "" {
+		e.set("SERVER_PROTOCOL", "HTTP/1.1")
+	}
+	if p.get("SERVER_SOFTWARE") == "" {
+		e.set("SERVER_SOFTWARE", software)
+	}
+	// A length says that there is a body (section 4.1.2), so a request that can
+	// not have one gets none, and others get their zero.
+	if method := p.get("REQUEST_METHOD"); p.get("CONTENT_LENGTH") == "0" && (method == "GET" || method == "HEAD") {
+		e.unset("CONTENT_LENGTH")
+	}
+}
+
+// setScript sets the variables that depend on which script it is. The web
+// server's own idea of them is often wrong: Apache sends SCRIPT_FILENAME as
+// proxy:scgi://…, lighttpd one below a document root that has no such file.
+func setScript(e *environment, p *params, s *script) {
+	e.set("SCRIPT_NAME", s.scriptName)
+	e.set("SCRIPT_FILENAME", s.path)
+	if s.pathInfo == "" {
+		e.unset("PATH_INFO")
+	} else {
+		e.set("PATH_INFO", s.pathInfo)
+	}
+	e.unset("PATH_TRANSLATED")
+	root := strings.TrimRight(p.get("DOCUMENT_ROOT"), "/")
+	if strings.HasPrefix(root, "/") && strings.HasPrefix(s.pathInfo, "/") && !hasDots(s.pathInfo) {
+		e.set("PATH_TRANSLATED", root+s.pathInfo)
+	}
+}
+
+// splitHost cuts a Host header into name and port; the port may be "".
+func splitHost(host string) (name, port string) {
+	i := strings.LastIndexByte(host, ':')
+	if i < 0 || strings.IndexByte(host[i:], ']') >= 0 { // an IPv6 address without a port
+		return host, ""
+	}
+	for _, c := range []byte(host[i+1:]) {
+		if c < '0' || c > '9' {
+			return host, ""
+		}
+	}
+	return host[:i], host[i+1:]
+}
+
+func isHTTPS(p *params) bool {
+	switch strings.ToLower(p.get("HTTPS")) {
+	case "on", "1", "yes":
+		return true
+	}
+	return p.get("REQUEST_SCHEME") == "https"
+}
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// isSilent reports whether a parameter is one that web servers send in normal
+// operation and scripts must not see; no line of the log is spent on it.
+//
+// HTTP_PROXY would be taken by client libraries for the proxy to use
+// (CVE-2016-5385 and its kin). The length and coding of the body are the
+// bridge's to say. Apache's proxy sends its own PATH and LD_LIBRARY_PATH.
+func isSilent(name string) bool {
+	switch name {
+	case "HTTP_PROXY",
+		"HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE",
+		"SCGI", "PATH", "LD_LIBRARY_PATH":
+		return true
+	}
+	return false
+}
+
+// isCGI reports whether a parameter belongs to CGI: the variables of RFC 3875
+// and those that web servers add.
+//
+// Source: the list in suEXEC (support/suexec.c of Apache httpd 2.4) without
+// the variables of server-side includes, with REQUEST_URI, DOCUMENT_URI,
+// REMOTE_PORT, REDIRECT_* and CONTEXT_*, which nginx, lighttpd and Apache send.
+func isCGI(name string) bool {
+	switch name {
+	case "AUTH_TYPE",
+		"CONTENT_LENGTH", "CONTENT_TYPE",
+		"DOCUMENT_ROOT", "DOCUMENT_URI",
+		"GATEWAY_INTERFACE",
+		"HTTPS",
+		"PATH_INFO", "PATH_TRANSLATED",
+		"QUERY_STRING",
+		"REMOTE_ADDR", "REMOTE_HOST", "REMOTE_IDENT", "REMOTE_PORT", "REMOTE_USER",
+		"REQUEST_METHOD", "REQUEST_SCHEME", "REQUEST_URI",
+		"SCRIPT_FILENAME", "SCRIPT_NAME", "SCRIPT_URI", "SCRIPT_URL",
+		"SERVER_ADDR", "SERVER_ADMIN", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SERVER_SIGNATURE", "SERVER_SOFTWARE",
+		"UNIQUE_ID":
+		return true
+	}
+	for _, prefix := range [...]string{"HTTP_", "SSL_", "REDIRECT_", "CONTEXT_"} {
+		if len(name) > len(prefix) && strings.HasPrefix(name, prefix) {
+			return isVariable(name)
+		}
+	}
+	return false
+}
+
+// isVariable reports whether a parameter may be a variable's name: upper-case
+// letters, digits and underscores, no digit first. Shells treat others in
+// surprising ways; bash once ran functions from names with "%%".
+func isVariable(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if (c < 'A' || c > 'Z') && c != '_' && (c < '0' || c > '9' || i == 0) {
+			return false
+		}
+	}
+	return name != ""
+}

@@ -1,0 +1,83 @@
+package bridge
+
+import (
+	"errors"
+	"strings"
+
+	"scgikit/internal/scgi"
+)
+
+// maxHead is the longest head of an answer.
+const maxHead = scgi.MaxHeadBytes
+
+// errHeadShort is a head that is not complete yet.
+var errHeadShort = errors.New("the head of the answer is not complete")
+
+// rewriteHead takes the head from the start of a script's output and returns
+// what the web server gets instead, with the rest of the output after it; or
+// errHeadShort.
+//
+// Web servers differ in what they make of a head: without a Status line Apache
+// resolves "Location: /x" by itself, and a 1xx status or a Transfer-Encoding
+// breaks the protocol to the browser behind all of them. So there is exactly one
+// status, in the first line, and no field that is about the connection.
+func rewriteHead(output []byte, addStatus bool) ([]byte, error) {
+	for {
+		end := scgi.HeadEnd(output)
+		if end == 0 && len(output) < maxHead {
+			return nil, errHeadShort
+		}
+		if end == 0 || end > maxHead {
+			return nil, scgi.ErrHeadSize
+		}
+		head, err := scgi.ParseHead(output[:end])
+		if err != nil {
+			return nil, err
+		}
+		output = output[end:]
+		if head.Status == 0 || head.Status >= 200 { // what an interim response precedes is the answer
+			return appendHead(head, output, addStatus)
+		}
+	}
+}
+
+func appendHead(head scgi.Head, rest []byte, addStatus bool) ([]byte, error) {
+	answer := make([]byte, 0, len(rest)+1024)
+	if head.Status != 0 || addStatus {
+		status, reason := head.Effective()
+		answer = append(answer, "Status: "+itoa(status)+" "+reason+"\r\n"...)
+	}
+	length := ""
+	for _, h := range head.Header {
+		if isHopByHop(h.Name) {
+			continue
+		}
+		if strings.EqualFold(h.Name, "Content-Length") {
+			if _, ok := scgi.ParseLength(h.Value); !ok || (length != "" && length != h.Value) {
+				return nil, errors.New("bad Content-Length " + quote(h.Value))
+			}
+			if length != "" {
+				continue
+			}
+			length = h.Value
+		}
+		answer = append(answer, h.Name...)
+		answer = append(answer, ": "...)
+		answer = append(answer, h.Value...)
+		answer = append(answer, "\r\n"...)
+	}
+	answer = append(answer, "\r\n"...)
+	return append(answer, rest...), nil
+}
+
+// isHopByHop reports whether a field is about a connection, and so not the
+// script's to send.
+//
+// Source: RFC 9110 section 7.6.1.
+func isHopByHop(name string) bool {
+	switch strings.ToLower(name) {
+	case "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,82 @@
+package bridge
+
+import (
+	"math"
+	"runtime"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// socketsHaveInodes: two descriptors lead to the same socket if, and only if,
+// they have the same inode number.
+const socketsHaveInodes = true
+
+// hangUpMeansGone: POLLHUP on a socket says that the other side has closed, and
+// not only that it will send no more.
+//
+// Source: unix_poll in net/unix/af_unix.c, tcp_poll in net/ipv4/tcp.c.
+const hangUpMeansGone = true
+
+func newPipe() (fds [2]int, err error) {
+	err = unix.Pipe2(fds[:], unix.O_CLOEXEC)
+	return fds, err
+}
+
+func dup2(from, to int) error {
+	if from == to {
+		return nil
+	}
+	return unix.Dup3(from, to, 0)
+}
+
+// closeInherited closes, in programs started from here, whatever the starter
+// left open beyond standard error.
+func closeInherited() {
+	if unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) != nil {
+		closeEach()
+	}
+}
+
+// resetSignals gives signals that the starter ignores their default meaning,
+// for this process and the script: a shell without job control starts programs
+// in the background with SIGINT ignored, and what is ignored stays so across
+// exec. Go resets the signals that it handles; these it leaves as they are. A
+// zeroed structure is the default action on every architecture.
+func resetSignals() {
+	var action [64]byte
+	size := uintptr(8) // of the kernel's set of signals
+	if strings.HasPrefix(runtime.GOARCH, "mips") {
+		size = 16
+	}
+	for _, sig := range [...]syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
+		_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, size, 0, 0) //nolint:gosec // the kernel only reads it
+	}
+	var none unix.Sigset_t
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &none, nil)
+}
+
+// childAttributes makes a script the leader of a process group, ends it if the
+// bridge dies, and asks for a descriptor that tells of its end.
+func childAttributes(exit *int) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, PidFD: exit}
+}
+
+// splice moves bytes from a pipe to a socket inside the kernel.
+func splice(from, to, size int) (int64, error) {
+	return unix.Splice(from, nil, to, nil, size, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+}
+
+func openUnnamed(dir string) (int, error) {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		return fd, nil
+	}
+	return openNamed(dir)
+}
+
+func openMemory() (int, error) {
+	return unix.MemfdCreate("scgi-run-body", unix.MFD_CLOEXEC)
+}

@@ -1,0 +1,49 @@
+//go:build unix && !linux
+
+package bridge
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	socketsHaveInodes = false
+	hangUpMeansGone   = false // some systems say so when the other side will send no more
+)
+
+func newPipe() (fds [2]int, err error) {
+	if err := unix.Pipe(fds[:]); err != nil {
+		return fds, err
+	}
+	unix.CloseOnExec(fds[0])
+	unix.CloseOnExec(fds[1])
+	return fds, nil
+}
+
+func dup2(from, to int) error { return unix.Dup2(from, to) }
+
+func closeInherited() { closeEach() }
+
+// resetSignals makes Go handle the signals that the starter ignores, because
+// those that it handles have their default meaning in the script.
+func resetSignals() {
+	handled := make(chan os.Signal, 1) // nobody reads it: this process goes on
+	signal.Notify(handled, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU)
+	for _, sig := range [...]syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(sig) {
+			signal.Notify(handled, sig)
+		}
+	}
+}
+
+func childAttributes(*int) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+func splice(int, int, int) (int64, error) { return 0, unix.ENOSYS }
+
+func openUnnamed(dir string) (int, error) { return openNamed(dir) }
+
+func openMemory() (int, error) { return -1, unix.ENOSYS }

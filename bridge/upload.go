@@ -1,0 +1,113 @@
+package bridge
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// upload is a request body on its way to a script that has been started before
+// all of it was there.
+//
+// What the script does not take at once waits in a file, so the body is always
+// taken from the connection as it comes; and the answer is held back until all
+// of it has come. nginx stops sending a body when it sees the answer's head:
+// without the first rule a script that answers early, and without the second
+// one that writes much before it reads, would wait for ever.
+type upload struct {
+	left  int64 // bytes still to come
+	stdin int   // writing end of the script's input, -1 once that is closed
+	spool int   // the file, -1 until it is needed
+	wrote int64 // bytes put into the file
+	gave  int64 // bytes of those that the script has taken
+}
+
+// waiting reports whether there are bytes for the script, or its end of input.
+func (u *upload) waiting() bool { return u.stdin >= 0 && u.gave < u.wrote }
+
+// moveBody takes body from the connection, if there is some, and gives the
+// script what it takes.
+func (x *exchange) moveBody(arrived bool) error {
+	u := x.upload
+	if arrived {
+		buf := make([]byte, min(u.left, bodyBuffer))
+		n, err := x.conn.read(buf)
+		if err != nil {
+			return refuse(400, x.script.name, "the connection ended inside the request body; the script is ended")
+		}
+		if n > 0 {
+			x.touch()
+		}
+		u.left -= int64(n)
+		if err := u.take(buf[:n]); err != nil {
+			return unable(x.script.name, "temporary file for the request body", err)
+		}
+	}
+	if u.waiting() {
+		moved, err := u.feed()
+		if err != nil {
+			return unable(x.script.name, "temporary file for the request body", err)
+		}
+		if moved {
+			x.touch()
+		}
+	}
+	if u.left == 0 && !u.waiting() {
+		u.closeInput()
+	}
+	if u.left == 0 {
+		return x.flush() // a head that was held back
+	}
+	return nil
+}
+
+// take passes bytes to the script, and the rest to the file.
+func (u *upload) take(p []byte) error {
+	if u.stdin >= 0 && u.gave == u.wrote {
+		p = p[u.give(p):]
+	}
+	if len(p) == 0 || u.stdin < 0 {
+		return nil
+	}
+	if u.spool < 0 {
+		fd, err := openSpool()
+		if err != nil {
+			return err
+		}
+		u.spool = fd
+	}
+	if _, err := unix.Seek(u.spool, u.wrote, 0); err != nil {
+		return err
+	}
+	u.wrote += int64(len(p))
+	return writeFull(u.spool, p)
+}
+
+// feed passes bytes of the file to the script.
+func (u *upload) feed() (moved bool, err error) {
+	buf := make([]byte, min(u.wrote-u.gave, pipeBody))
+	n, err := unix.Pread(u.spool, buf, u.gave)
+	if err != nil {
+		return false, err
+	}
+	n = u.give(buf[:n])
+	u.gave += int64(n)
+	return n > 0, nil
+}
+
+// give writes to the script and returns how much it took. A script that has
+// closed its input gets no more.
+func (u *upload) give(p []byte) int {
+	n, err := unix.Write(u.stdin, p)
+	if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
+		u.closeInput()
+	}
+	return max(n, 0)
+}
+
+func (u *upload) closeInput() {
+	if u.stdin >= 0 {
+		unix.Close(u.stdin)
+		u.stdin = -1
+	}
+}

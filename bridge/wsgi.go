@@ -1,0 +1,71 @@
+package bridge
+
+import (
+	_ "embed" // for the shim
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// shim is the program that Python runs.
+//
+//go:embed wsgi/scgi_wsgi.py
+var shim string
+
+// WSGIOptions says which Python callable to run, and how. Of Options it uses
+// Mount, Env, EnvPass, HeaderTimeout, Timeout, MaxBody and LogFile.
+type WSGIOptions struct {
+	Options
+	Python string   // the interpreter
+	Path   []string // goes in front of sys.path; the working directory if there is none
+	App    string   // MODULE:CALLABLE
+}
+
+// ServeWSGI hands the connection on file descriptor 0 to Python, which reads
+// the request and calls the app. It returns only on failure, with the exit code.
+func ServeWSGI(opts *WSGIOptions) int {
+	conn := openConnection()
+	log := openLog(conn, opts.LogFile)
+	resetSignals()
+	closeInherited()
+	env := outerEnv(&opts.Options)
+	for _, variable := range opts.Env {
+		name, value, _ := strings.Cut(variable, "=")
+		env.set(name, value)
+	}
+	err := syscall.Exec(opts.Python, pythonArgs(opts, env.list), env.list)
+	conn.refuse(unable("", "run "+opts.Python, err), log)
+	conn.finish()
+	return ExitTemporary
+}
+
+// pythonArgs returns the interpreter's arguments. The shim goes there as text:
+// it needs no file and no descriptor that the app could inherit.
+func pythonArgs(opts *WSGIOptions, env []string) []string {
+	isolated, prelude := "-I", ""
+	for _, variable := range env {
+		if strings.HasPrefix(variable, "PYTHON") {
+			// -I would ignore it. The environment holds what was asked for and
+			// nothing else; what is left to do is to keep the working directory
+			// out of the way of the standard library.
+			isolated, prelude = "-s", "import sys; sys.path[:] = filter(None, sys.path)\n"
+		}
+	}
+	seconds := func(d interface{ Seconds() float64 }) string {
+		return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)
+	}
+	args := []string{
+		opts.Python, isolated, "-c", prelude + shim + "\n\nsys.exit(main(sys.argv[1:]))\n",
+		"app=" + opts.App,
+		"header_timeout=" + seconds(opts.HeaderTimeout),
+		"timeout=" + seconds(opts.Timeout),
+		"max_body=" + itoa(opts.MaxBody),
+	}
+	if opts.Mount != "" {
+		args = append(args, "mount="+opts.Mount)
+	}
+	for _, dir := range opts.Path {
+		args = append(args, "path="+dir)
+	}
+	return args
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// option is a flag of a program. The package flag of the standard library is
+// not used because it brings fmt and reflect, which cost start-up time.
+type option struct {
+	name  string // without the dashes
+	value string // what stands for its value in the help text; "" for a switch
+	help  string
+	set   func(value string) error // value is "" for a switch
+}
+
+// usageError is a wrong command line.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+// errHelp is -h or --help.
+const errHelp = usageError("help")
+
+// parseFlags applies the flags at the start of args and returns what follows
+// them. Flags are written --name VALUE or --name=VALUE, and "--" ends them.
+func parseFlags(options []option, args []string) (rest []string, err error) {
+	for len(args) > 0 {
+		arg := args[0]
+		if arg == "" || arg[0] != '-' || arg == "-" {
+			return args, nil
+		}
+		args = args[1:]
+		if arg == "--" {
+			return args, nil
+		}
+		if arg == "-h" || arg == "--help" {
+			return nil, errHelp
+		}
+		name, value, hasValue := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+		o := findOption(options, name)
+		switch {
+		case o == nil || !strings.HasPrefix(arg, "--"):
+			return nil, usageError("no flag " + arg + ": see -h")
+		case o.value == "" && hasValue:
+			return nil, usageError("flag --" + name + " takes no value")
+		case o.value != "" && !hasValue:
+			if len(args) == 0 {
+				return nil, usageError("flag --" + name + " needs a value: " + o.value)
+			}
+			value, args = args[0], args[1:]
+		}
+		if err := o.set(value); err != nil {
+			return nil, usageError("flag --" + name + ": " + err.Error())
+		}
+	}
+	return nil, nil
+}
+
+func findOption(options []option, name string) *option {
+	for i := range options {
+		if options[i].name == name {
+			return &options[i]
+		}
+	}
+	return nil
+}
+
+// describe lists flags for a help text.
+func describe(options []option) string {
+	const column = 26
+	var b strings.Builder
+	for _, o := range options {
+		flag := "  --" + o.name
+		if o.value != "" {
+			flag += " " + o.value
+		}
+		b.WriteString(flag)
+		b.WriteString(strings.Repeat(" ", max(1, column-utf8.RuneCountInString(flag))))
+		b.WriteString(strings.ReplaceAll(o.help, "\n", "\n"+strings.Repeat(" ", column)))
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func setString(to *string) func(string) error {
+	return func(value string) error {
+		*to = value
+		return nil
+	}
+}
+
+func setBool(to *bool, value bool) func(string) error {
+	return func(string) error {
+		*to = value
+		return nil
+	}
+}
+
+func appendString(to *[]string) func(string) error {
+	return func(value string) error {
+		*to = append(*to, value)
+		return nil
+	}
+}
+
+// setDuration takes a Go duration that is longer than nothing.
+func setDuration(to *time.Duration) func(string) error {
+	return func(value string) error {
+		d, err := time.ParseDuration(value)
+		if err != nil || d <= 0 {
+			return usageError(strconv.Quote(value) + " is not a time like 10s or 1m30s")
+		}
+		*to = d
+		return nil
+	}
+}
+
+// setSize takes a number of bytes, with KiB, MiB or GiB for multiples.
+func setSize(to *int64) func(string) error {
+	return func(value string) error {
+		number, unit := value, int64(1)
+		for _, u := range []struct {
+			suffix string
+			bytes  int64
+		}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}} {
+			if n, ok := strings.CutSuffix(value, u.suffix); ok {
+				number, unit = n, u.bytes
+			}
+		}
+		n, err := strconv.ParseUint(number, 10, 31)
+		if unit == 1 {
+			n, err = strconv.ParseUint(number, 10, 62)
+		}
+		if err != nil {
+			return usageError(strconv.Quote(value) + " is not a size like 500000, 64KiB or 10MiB")
+		}
+		*to = int64(n) * unit //nolint:gosec // bounded above: 31 bits and 30 for the unit
+		return nil
+	}
+}
+
+// addNames takes names of variables, separated by commas, into a list that the
+// first use of the flag empties. An empty value leaves it empty.
+func addNames(to *[]string) func(string) error {
+	first := true
+	return func(value string) error {
+		if first {
+			*to, first = nil, false
+		}
+		for name := range strings.SplitSeq(value, ",") {
+			if name == "" {
+				continue
+			}
+			if !isName(name) {
+				return usageError(strconv.Quote(name) + " is not the name of a variable")
+			}
+			*to = append(*to, name)
+		}
+		return nil
+	}
+}
+
+// addVariable takes NAME=VALUE.
+func addVariable(to *[]string) func(string) error {
+	return func(value string) error {
+		if name, _, ok := strings.Cut(value, "="); !ok || !isName(name) {
+			return usageError(strconv.Quote(value) + " is not NAME=VALUE")
+		}
+		*to = append(*to, value)
+		return nil
+	}
+}
+
+// setMount takes a URL prefix.
+func setMount(to *string) func(string) error {
+	return func(value string) error {
+		if !strings.HasPrefix(value, "/") {
+			return usageError(strconv.Quote(value) + " does not start with /")
+		}
+		*to = value
+		return nil
+	}
+}
+
+// isName reports whether s can be the name of an environment variable.
+func isName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '_' && (c < '0' || c > '9' || i == 0) {
+			return false
+		}
+	}
+	return s != ""
+}

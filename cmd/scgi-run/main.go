@@ -1,0 +1,107 @@
+// Command scgi-run is what machines start: super-servers for a connection, run
+// scripts, boot. Its start-up is paid by every request, so it has the standard
+// library and x/sys only, and each program is one thin file here.
+//
+// A program is chosen by the first argument, or by the name of a link to
+// scgi-run.
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	"scgikit/bridge"
+)
+
+// program is one of the things that scgi-run can be.
+type program struct {
+	name    string
+	summary string
+	run     func(args []string) int // returns the exit code
+}
+
+// programs lists them in the order of the help text.
+func programs() []program {
+	return []program{
+		{"bridge", "one SCGI request on standard input -> a CGI program", runBridge},
+		{"wsgi", "one SCGI request on standard input -> a Python WSGI callable", runWSGI},
+	}
+}
+
+const helpHead = `  A line of inetd.conf that answers each connection with a CGI program:
+
+    127.0.0.1:8040 stream tcp nowait www /usr/local/bin/scgi-run scgi-run bridge --mount /cgi/ /srv/cgi-bin/
+
+scgi-run is started by super-servers and run scripts.
+
+usage: scgi-run PROGRAM [ARGUMENT…]
+       scgi-run PROGRAM -h
+
+`
+
+const helpTail = `
+A link to scgi-run with the name of a program is that program.
+
+exit codes: 0 done, 1 request refused or script failed, 100 wrong usage, 111 temporary failure of the system
+`
+
+func main() {
+	os.Exit(choose(os.Args))
+}
+
+// choose runs the program that the arguments name.
+func choose(args []string) int {
+	list := programs()
+	if len(args) > 0 {
+		if p := find(list, filepath.Base(args[0])); p != nil {
+			return p.run(args[1:])
+		}
+	}
+	if len(args) < 2 {
+		return misuse("", "no program named: see scgi-run -h")
+	}
+	switch args[1] {
+	case "-h", "--help", "help":
+		return help(helpText(list))
+	}
+	if p := find(list, args[1]); p != nil {
+		return p.run(args[2:])
+	}
+	return misuse("", "no program "+args[1]+": see scgi-run -h")
+}
+
+func find(list []program, name string) *program {
+	for i := range list {
+		if list[i].name == name {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+func helpText(list []program) string {
+	text := helpHead
+	for _, p := range list {
+		text += "  " + p.name + "         "[:10-len(p.name)] + p.summary + "\n"
+	}
+	return text + helpTail
+}
+
+// help prints a help text to standard output.
+func help(text string) int {
+	if _, err := os.Stdout.WriteString(text); err != nil {
+		return bridge.ExitTemporary
+	}
+	return bridge.ExitOK
+}
+
+// misuse reports a wrong command line, where somebody reads it.
+func misuse(name, message string) int {
+	if name != "" {
+		message = name + ": " + message
+	}
+	if !bridge.Reject(message) {
+		_, _ = os.Stderr.WriteString("scgi-run: " + message + "\n")
+	}
+	return bridge.ExitUsage
+}
