@@ -186,7 +186,7 @@ func (s *Site) local(f *fileset.File) string {
 	return filepath.Join(s.Dir, "files", filepath.FromSlash(f.Path))
 }
 
-var plainPath = regexp.MustCompile(`^[A-Za-z0-9_./-]*$`)
+var plainPath = regexp.MustCompile(`^[A-Za-z0-9_.,/-]*$`)
 
 // replacer returns what turns paths of the target machine into paths of this
 // site: of stubs, which it writes, of files that are no configuration, and
@@ -207,7 +207,7 @@ func (s *Site) replacer(files []fileset.File) (*strings.Replacer, error) {
 	}
 	if len(swap) > 0 && !plainPath.MatchString(s.Dir) {
 		// The text around may or may not be quoted; such a path fits both.
-		return nil, fmt.Errorf("web server: the path of the private folder, %q, needs quotes; use letters, digits and _ . - alone", s.Dir)
+		return nil, fmt.Errorf("web server: the path of the private folder, %q, needs quotes; use letters, digits and _ . , - alone", s.Dir)
 	}
 	maps.Copy(swap, s.Replace)
 	old := slices.SortedFunc(maps.Keys(swap), func(a, b string) int {
