@@ -16,7 +16,7 @@ func OpenBrowser(url string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(path, url) //nolint:gosec // the URL is ours: a loopback address and a mount
+	cmd := exec.Command(path, url)
 	// A Ctrl-C on the terminal is for dev, not for the browser.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {

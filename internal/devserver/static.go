@@ -44,7 +44,7 @@ func (d *staticDir) serve(w http.ResponseWriter, r *http.Request, t Target, name
 	if err != nil {
 		return d.failure(name, err)
 	}
-	defer root.Close() //nolint:errcheck // only read from
+	defer root.Close()
 	if name == "" || strings.HasSuffix(name, "/") {
 		if d.index == "" {
 			return failed(http.StatusForbidden, "%s is a folder, and http.static has no index", t.Path)

@@ -86,27 +86,28 @@ func unescape(s string) (string, error) {
 		if i+2 >= len(s) {
 			return "", errEscape
 		}
-		high, low := hexDigit(s[i+1]), hexDigit(s[i+2])
-		if high < 0 || low < 0 {
+		high, ok1 := hexDigit(s[i+1])
+		low, ok2 := hexDigit(s[i+2])
+		if !ok1 || !ok2 {
 			return "", errEscape
 		}
-		b.WriteByte(byte(high<<4 | low))
+		b.WriteByte(high<<4 | low)
 		i += 2
 	}
 	return b.String(), nil
 }
 
-// hexDigit returns the value of a hexadecimal digit, or -1.
-func hexDigit(c byte) int {
+// hexDigit returns the value of a hexadecimal digit.
+func hexDigit(c byte) (value byte, ok bool) {
 	switch {
 	case '0' <= c && c <= '9':
-		return int(c - '0')
+		return c - '0', true
 	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
+		return c - 'a' + 10, true
 	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
+		return c - 'A' + 10, true
 	}
-	return -1
+	return 0, false
 }
 
 // cleanPath merges slashes and resolves dot segments of a decoded path. Unlike
