@@ -44,7 +44,7 @@ A step for CI, and for .git/hooks/pre-commit:
 		PreRunE: exclusive("no-parsers", "require"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, name := range require {
-				if _, err := lookupTarget(name); err != nil {
+				if err := knownTarget(name); err != nil {
 					return fmt.Errorf("--require: %w", err)
 				}
 			}

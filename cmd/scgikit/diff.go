@@ -99,7 +99,7 @@ func (e *env) paged(value any, text func(w io.Writer) error) error {
 		return err
 	}
 	e.emitted = true
-	pager := exec.Command(words[0], words[1:]...) //nolint:gosec // the user's own settings name it; a project's can not
+	pager := exec.Command(words[0], words[1:]...)
 	pager.Stdin, pager.Stdout, pager.Stderr, pager.Env = &b, e.stdout, e.stderr, os.Environ()
 	if err := pager.Run(); err != nil {
 		return usagef("mend the setting pager, or unset it", "pager %s: %w", words[0], err)

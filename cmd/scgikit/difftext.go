@@ -126,11 +126,11 @@ func writeDiff(w io.Writer, text string, color bool) {
 		case line[0] == '-':
 			style = "31"
 		}
-		line, end := strings.CutSuffix(line, "\n")
+		body, end := strings.CutSuffix(line, "\n")
 		if style != "" {
-			line = "\x1b[" + style + "m" + line + "\x1b[m"
+			body = "\x1b[" + style + "m" + body + "\x1b[m"
 		}
-		fmt.Fprint(w, line)
+		fmt.Fprint(w, body)
 		if end {
 			fmt.Fprintln(w)
 		}

@@ -16,7 +16,7 @@ const smallProgram = "scgi-run"
 
 // newHandoverCmd returns a hidden command that becomes "scgi-run NAME …". It
 // is there for people who try the command by hand; machines start scgi-run.
-func newHandoverCmd(e *env, name, short string) *cobra.Command {
+func newHandoverCmd(name, short string) *cobra.Command {
 	return &cobra.Command{
 		Use:   name + " [ARG…]",
 		Short: short,

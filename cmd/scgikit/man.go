@@ -48,7 +48,7 @@ func writeManPages(dir string, root *cobra.Command) ([]string, error) {
 	var written []string
 	write := func(name, text string) error {
 		written = append(written, name)
-		return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644) //nolint:gosec // pages are for everyone to read
+		return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)
 	}
 	var walk func(*cobra.Command) error
 	walk = func(c *cobra.Command) error {

@@ -168,7 +168,7 @@ func (e *env) selectJobs(r *rendering, only, words []string, manifest *deploy.Ma
 		return nil
 	}
 	for _, word := range words {
-		if _, err := lookupTarget(word); err != nil {
+		if err := knownTarget(word); err != nil {
 			return err
 		}
 	}
@@ -185,16 +185,17 @@ func (e *env) selectJobs(r *rendering, only, words []string, manifest *deploy.Ma
 	return nil
 }
 
-func lookupTarget(word string) (*generate.Target, error) {
-	t, ok := generate.Lookup(word)
-	if ok {
-		return t, nil
+// knownTarget returns an error, with the nearest name, for a word that no
+// target has.
+func knownTarget(word string) error {
+	if _, ok := generate.Lookup(word); ok {
+		return nil
 	}
 	hint := "the targets are " + strings.Join(targetNames(), ", ") + ", and all"
 	if near := nearest(strings.ToLower(word), targetNames()); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
-	return nil, usagef(hint, "there is no target %q", word)
+	return usagef(hint, "there is no target %q", word)
 }
 
 func filterApps(p *appfile.Project, keep func(*appfile.App) bool) []*appfile.App {
@@ -241,7 +242,7 @@ func (e *env) selectOwn(r *rendering, asked func(*appfile.App) bool, manifest *d
 		}
 	}
 	for _, word := range e.settings.Targets {
-		if _, err := lookupTarget(word); err != nil {
+		if err := knownTarget(word); err != nil {
 			return fmt.Errorf("setting targets: %w", err)
 		}
 	}

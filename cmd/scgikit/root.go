@@ -85,8 +85,8 @@ func commands(e *env) []*cobra.Command {
 		newCompletionCmd(e),
 		newManCmd(e),
 		newVersionCmd(e),
-		newHandoverCmd(e, "bridge", "answer one SCGI request with a CGI program"),
-		newHandoverCmd(e, "wsgi", "answer one SCGI request with a WSGI callable"),
+		newHandoverCmd("bridge", "answer one SCGI request with a CGI program"),
+		newHandoverCmd("wsgi", "answer one SCGI request with a WSGI callable"),
 	}
 }
 

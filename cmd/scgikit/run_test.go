@@ -313,8 +313,13 @@ func TestSecretsStayUnread(t *testing.T) {
 	}
 	set := []string{"-C", dir, "-f", "apps/blog.yaml", "--set", "run.secrets.PASSWORD.file=" + secret, "--set", "run.env_file=" + secret}
 	for _, args := range [][]string{
-		{"validate"}, {"validate", "--system"}, {"explain", "--resolved"}, {"generate", "daemontools", "--stdout"},
-		{"generate", "daemontools", "-o", "json"}, {"diff"}, {"check"},
+		{"validate"},
+		{"validate", "--system"},
+		{"explain", "--resolved"},
+		{"generate", "daemontools", "--stdout"},
+		{"generate", "daemontools", "-o", "json"},
+		{"diff"},
+		{"check"},
 	} {
 		code, stdout, stderr := runOnce(t, append(slices.Clone(set), args...)...)
 		if strings.Contains(stdout+stderr, "hunter2") {

@@ -25,7 +25,7 @@ func readSettings(f settingsFile) (map[string]any, diag.List, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // nothing was written
 	text, err := io.ReadAll(io.LimitReader(file, maxSettings+1))
 	if err != nil {
 		return nil, nil, err

@@ -214,7 +214,7 @@ func (f *Folder) read(name string) (onDisk, error) {
 	if err != nil {
 		return onDisk{}, err
 	}
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // nothing was written
 	data, err := io.ReadAll(file)
 	return onDisk{data: data, mode: repositoryMode(info.Mode())}, err
 }

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -41,8 +42,7 @@ func readHeader(data []byte) (h header, ok bool) {
 		case "target":
 			h.target = value
 		case "body":
-			body := append(first[:len(first):len(first)], rest...)
-			h.intact = value == "sha256:"+digest(body)[:16]
+			h.intact = value == "sha256:"+digest(slices.Concat(first, rest))[:16]
 		}
 	}
 	return h, true

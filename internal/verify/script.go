@@ -63,7 +63,7 @@ var shellLine = regexp.MustCompile(`^\S+?:? (?:line |<stdin>\[)?(\d+)\]?: (.*)$`
 func askShell(ctx context.Context, shell string, f *fileset.File) ([]Complaint, error) {
 	ctx, cancel := context.WithTimeout(ctx, scriptTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, shell, "-n") //nolint:gosec // "sh" from PATH
+	cmd := exec.CommandContext(ctx, shell, "-n")
 	cmd.Stdin = bytes.NewReader(f.Data)
 	cmd.Env = []string{"LC_ALL=C"} // no ENV file of the user
 	var stderr bytes.Buffer
