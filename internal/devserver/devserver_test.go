@@ -54,6 +54,17 @@ func TestTargetsUnderMount(t *testing.T) {
 		{"/blog%2Fx", "/blog", "/x", ""},
 		{"/blog/x.css", "/blog", "/x.css", ""},
 		{"/blog/x.php", "/blog", "/x.php", ""},
+		{"/blog/a/b/", "/blog", "/a/b/", ""},
+		{"/blog//a", "/blog", "/a", ""},
+		{"/blog/%E9", "/blog", "/\ufffd", ""}, // JSON replaces the byte
+		{"/blog/a%22b'c", "/blog", `/a"b'c`, ""},
+		{"/blog/a%09b", "/blog", "/a\tb", ""},
+		{"/blog/.htaccess", "/blog", "/.htaccess", ""},
+		{"/blog/$x/${y}/%7Bz%7D", "/blog", "/$x/${y}/{z}", ""},
+		{"/blog/blog/blog", "/blog", "/blog/blog", ""},
+		{"/blog/?", "/blog", "/", ""},
+		{"/blog/x#frag", "/blog", "/x", ""},
+		{"/blog/?%41?+;", "/blog", "/", "%41?+;"},
 		{"/blog/?q=%zz", "/blog", "/", "q=%zz"},
 		{"/blog/?a=/../b", "/blog", "/", "a=/../b"},
 	})
@@ -63,7 +74,7 @@ func TestTargetsUnderMount(t *testing.T) {
 			t.Errorf("%s: %s, Location %q, want 308, %q", target, response.Status, response.Header.Get("Location"), location)
 		}
 	}
-	for _, target := range []string{"/", "/blog2", "/blog2/x", "/blogx", "/blog;p=1", "/BLOG/x", "/blog/%2e%2e/blog2", "/blog/../x"} {
+	for _, target := range []string{"/", "/blog2", "/blog2/x", "/blogx", "/blog.x", "/blog;p=1", "/BLOG/x", "/blog/%2e%2e/blog2", "/blog/../blog2/x"} {
 		response, body := s.get(target)
 		if response.StatusCode != 404 || !strings.Contains(body, `href="/blog/"`) {
 			t.Errorf("%s: %s, want a 404 that names /blog/\n%s", target, response.Status, body)

@@ -64,15 +64,16 @@ func linger(w http.ResponseWriter, r *http.Request) {
 // serve answers a request for an app. Nothing is written yet where it returns a
 // failure.
 func (s *Server) serve(w *recorder, r *http.Request, t Target, m match) *failure {
+	if m.bare {
+		redirect(w, http.StatusPermanentRedirect, m.script+"/", t.Query)
+		return nil
+	}
 	if why := m.app.access.refuses(remoteIP(r)); why != "" {
 		return failed(http.StatusForbidden, "%s", why)
 	}
 	switch {
 	case m.static != nil:
 		return m.static.serve(w, r, t, m.pathInfo)
-	case m.bare:
-		redirect(w, http.StatusPermanentRedirect, m.script+"/", t.Query)
-		return nil
 	case r.Method == http.MethodTrace || r.Method == http.MethodConnect:
 		return failed(http.StatusMethodNotAllowed, "dev does not pass %s on", r.Method)
 	}

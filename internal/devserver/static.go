@@ -21,13 +21,20 @@ type staticDir struct {
 	expires time.Duration
 }
 
+// defaultIndex answers for a folder where http.static names no index, as in the
+// generated configuration.
+const defaultIndex = "index.html"
+
 // newStatics returns the static folders of an app. One that is not there is an
 // error only when it is asked for: it may be made by a build step.
 func newStatics(desc *appfile.App) []*staticDir {
 	var list []*staticDir
 	for _, s := range desc.HTTP.Static {
-		url := strings.TrimSuffix(s.URL, "/") + "/"
-		list = append(list, &staticDir{url: url, dir: s.Dir, index: s.Index, expires: s.Expires})
+		index := s.Index
+		if index == "" {
+			index = defaultIndex
+		}
+		list = append(list, &staticDir{url: s.URL, dir: s.Dir, index: index, expires: s.Expires})
 	}
 	return list
 }
@@ -46,9 +53,6 @@ func (d *staticDir) serve(w http.ResponseWriter, r *http.Request, t Target, name
 	}
 	defer root.Close()
 	if name == "" || strings.HasSuffix(name, "/") {
-		if d.index == "" {
-			return failed(http.StatusForbidden, "%s is a folder, and http.static has no index", t.Path)
-		}
 		name += d.index
 	}
 	// O_NONBLOCK: opening a FIFO must not wait for its writer.

@@ -18,21 +18,19 @@ func staticSite(t *testing.T) *site {
 	t.Helper()
 	top := t.TempDir()
 	files := map[string]string{
-		"secret.txt":           "secret",
-		"static/x.css":         "body{}",
-		"static/a b.txt":       "space",
-		"static/sub/y.txt":     "y",
-		"static/é.txt":         "accent",
-		"static/inner/lost":    "shadowed by the longer prefix",
-		"inner/index.html":     "<p>inner",
-		"inner/more/":          "",
-		"static-neighbour.txt": "neighbour",
+		"secret.txt":             "secret",
+		"static/x.css":           "body{}",
+		"static/a b.txt":         "space",
+		"static/sub/y.txt":       "y",
+		"static/é.txt":           "accent",
+		"static/inner/lost":      "shadowed by the longer prefix",
+		"inner/start.html":       "<p>inner",
+		"inner/more/index.html":  "not the index here",
+		"static/sub2/index.html": "sub2",
+		"static-neighbour.txt":   "neighbour",
 	}
 	for name, text := range files {
 		path := filepath.Join(top, name)
-		if strings.HasSuffix(name, "/") {
-			path = filepath.Join(path, "file")
-		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +49,7 @@ func staticSite(t *testing.T) *site {
 	desc := oneshotDesc("blog", "/blog/")
 	desc.HTTP.Static = []appfile.Static{
 		{URL: "/blog/static/", Dir: top + "/static/"},
-		{URL: "/blog/static/inner/", Dir: top + "/inner/", Index: "index.html", Expires: time.Hour},
+		{URL: "/blog/static/inner/", Dir: top + "/inner/", Index: "start.html", Expires: time.Hour},
 		{URL: "/blog/lost/", Dir: top + "/lost/"},
 	}
 	return start(t, desc)
@@ -71,15 +69,16 @@ func TestStatic(t *testing.T) {
 		{"/blog/static/sub/y.txt", 200, "y"},
 		{"/blog/static/in", 200, "y"},
 		{"/blog/static/inner/", 200, "<p>inner"},
-		{"/blog/static/inner/index.html", 200, "<p>inner"},
+		{"/blog/static/inner/start.html", 200, "<p>inner"},
 		{"/blog/static/inner/more?a=b", 301, "/blog/static/inner/more/?a=b"},
 		{"/blog/static/inner/more/", 404, "no file"},
 		{"/blog/static/inner/lost", 404, "no file"},
 		{"/blog/static/sub", 301, "/blog/static/sub/"},
-		{"/blog/static/sub/", 403, "no index"},
-		{"/blog/static/", 403, "no index"},
+		{"/blog/static/sub/", 404, "index.html"},
+		{"/blog/static/sub2/", 200, "sub2"},
+		{"/blog/static/", 404, "index.html"},
 		{"/blog/static/none", 404, "no file"},
-		{"/blog/static/x.css/", 403, "no index"},
+		{"/blog/static/x.css/", 404, "no file"},
 		{"/blog/static/x.css/y", 404, "no file"},
 		{"/blog/static/" + strings.Repeat("x", 300), 404, "no file"},
 		{"/blog/lost/x", 404, "no file"},
