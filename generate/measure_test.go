@@ -16,7 +16,8 @@ import (
 	"scgikit/internal/webserver"
 )
 
-// modSCGI names a mod_scgi.so to measure as well; no system packages it.
+// modSCGI names the variable with the path of a mod_scgi.so, to measure that as
+// well; no system packages it.
 const modSCGI = "SCGIKIT_MOD_SCGI"
 
 // front is a web server with one way to configure it.
@@ -74,7 +75,7 @@ func (f *front) site(t testing.TB, text string) *webserver.Site {
 	if f.modSCGI {
 		file := os.Getenv(modSCGI)
 		if file == "" {
-			t.Skipf("%s does not name a mod_scgi.so", modSCGI)
+			need.Missing(t, "mod_scgi")
 		}
 		site.Modules = []string{"scgi_module " + file}
 		redirects = "internal"

@@ -31,6 +31,7 @@ var nginx = &Target{
 	Fields: webFields(Fields{
 		"http.extra.nginx":        {Support: Carried},
 		"http.relative_redirects": {Support: Carried, Note: "internal: a warning; the browser follows the redirect"},
+		"http.hide_headers":       {Support: Carried, Note: "names of at most 46 bytes"},
 		"http.host":               {Support: Carried, Note: "as: location leaves it to the server block around it"},
 	}),
 	Fits:   fitsWeb,
@@ -66,6 +67,15 @@ func nginxOptionsOf(a *appfile.App) nginxOptions {
 // directive would need a look of their own.
 var listenSyntax = regexp.MustCompile(`^((?:[0-9.]+|\[[0-9a-fA-F:.]+\]|\*|localhost):)?([0-9]{1,5})$`)
 
+// nginxMaxHidden is the length of a header name that fits in the table of
+// hidden headers: a bucket of 64 bytes holds a pointer, the name with two
+// bytes, rounded up to eight, and a pointer at the end. scgi_* has no directive
+// for its size.
+//
+// Source: nginx src/core/ngx_hash.c, NGX_HASH_ELT_SIZE;
+// src/http/modules/ngx_http_scgi_module.c, ngx_http_scgi_merge_loc_conf.
+const nginxMaxHidden = 46
+
 func acceptNginx(s *Scope, a *appfile.App) diag.List {
 	list := append(acceptWeb(s, a), acceptExtra(s, a, a.HTTP.Extra.Nginx, "*?[")...)
 	o := nginxOptionsOf(a)
@@ -76,6 +86,12 @@ func acceptNginx(s *Scope, a *appfile.App) diag.List {
 	for i, st := range a.HTTP.Static {
 		if st.Expires%time.Second != 0 {
 			list = append(list, warnRounding(s, a, map[string]time.Duration{fmt.Sprintf("http.static[%d].expires", i): st.Expires})...)
+		}
+	}
+	for i, h := range a.HTTP.HideHeaders {
+		if len(h) > nginxMaxHidden {
+			list = append(list, a.Problem(fmt.Sprintf("http.hide_headers[%d]", i), "cannot-carry",
+				fmt.Sprintf("nginx takes at most %d bytes for the name of a hidden header", nginxMaxHidden), "give the header a shorter name in the app"))
 		}
 	}
 	if o.As == nginxLocation {
