@@ -105,12 +105,17 @@ func (c *connection) writeAll(p []byte, deadline time.Time) error {
 	return nil
 }
 
-// refuse logs an error and, if no answer has begun, answers with its status.
+// refuse logs an error, once, and answers with its status if no answer has
+// begun.
 func (c *connection) refuse(err error, log *logger) {
 	var r *refusal
 	if !errors.As(err, &r) {
 		r = &refusal{status: 500, message: err.Error()}
 	}
+	if r.reported {
+		return
+	}
+	r.reported = true
 	text := r.message
 	if r.status != 0 && !c.begun {
 		text += " (answered " + itoa(r.status) + ")"

@@ -12,6 +12,7 @@ type refusal struct {
 	script    string // name of the script, where it is known
 	message   string
 	temporary bool // the system may grant it later
+	reported  bool // in the log, and to the client if it was possible
 }
 
 func refuse(status int, script, message string) error {
