@@ -106,6 +106,7 @@ func environmentTopic() string {
 		{"NO_COLOR", "any value: no escape sequences"},
 		{"TERM", "dumb or empty: no escape sequences"},
 		{"XDG_CONFIG_HOME, HOME", "where the user's settings and templates are"},
+		{"XDG_STATE_HOME, HOME", "where dev keeps the logs of apps; apps get all variables of dev's own"},
 		{"PATH", "where check finds sh and the web servers, and where scgi-run may be"},
 	}
 	for _, s := range settingsList() {
@@ -140,6 +141,8 @@ func filesTopic() string {
 
 Written:
   deploy/TARGET/…              generated files, for review and for your repository
+  $XDG_STATE_HOME/scgikit/dev/PROJECT/NAME.log
+                               what the apps of dev write; --log-dir chooses another folder
   deploy/.scgikit-manifest.json
                                every generated file with mode, owner and digest. Empty
                                folders, and links that lead out of deploy/, stand in it

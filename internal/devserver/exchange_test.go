@@ -372,6 +372,20 @@ func TestBodyLimit(t *testing.T) {
 	}
 }
 
+// A client that asks before it sends gets its answer, and is not asked to send.
+func TestExpectContinue(t *testing.T) {
+	desc := residentDesc(t, "blog", "/blog/")
+	desc.HTTP.MaxBody = 5
+	s := start(t, desc)
+	const head = "POST /blog/count HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: "
+	if answer := s.raw(head + "6\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.1 413 ") {
+		t.Errorf("too large: %.60q", answer)
+	}
+	if answer := s.raw(head + "5\r\n\r\nhello"); !strings.HasPrefix(answer, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ") {
+		t.Errorf("allowed: %.60q", answer)
+	}
+}
+
 // An app that ends with the body unread resets its connection. Web servers cut
 // such an answer short; dev does too, and says why.
 func TestUnreadBody(t *testing.T) {

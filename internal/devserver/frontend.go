@@ -38,7 +38,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	name = m.app.desc.Name
 	if f := s.serve(seen, r, target, m); f != nil {
-		if f.status == http.StatusRequestEntityTooLarge {
+		// A client that asks first ("Expect: 100-continue") has sent nothing.
+		if f.status == http.StatusRequestEntityTooLarge && r.Header.Get("Expect") == "" {
 			defer linger(seen, r)
 		}
 		s.fail(seen, r, f)
