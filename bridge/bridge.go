@@ -17,6 +17,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"strings"
 	"time"
 
 	"scgikit/internal/scgi"
@@ -140,7 +141,7 @@ func receive(opts *Options) (scgi.Request, error) {
 
 // prepare finds the script and builds its environment.
 func prepare(req *scgi.Request, log *logger, opts *Options) (*script, []string, error) {
-	params, warnings, err := mergeParams(req.Headers)
+	params, differing, err := mergeParams(req.Headers)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -149,13 +150,22 @@ func prepare(req *scgi.Request, log *logger, opts *Options) (*script, []string, 
 		return nil, nil, err
 	}
 	env, dropped := buildEnv(params, script, opts)
-	for _, w := range warnings {
-		log.line(warning, script.name, w)
+	if len(differing) > 0 {
+		log.line(warning, script.name, "parameters that occur twice, with different values, of which the last counts: "+someOf(differing))
 	}
-	if dropped != "" {
-		log.line(warning, script.name, "parameters that are not CGI's were dropped: "+dropped)
+	if len(dropped) > 0 {
+		log.line(warning, script.name, "parameters that are not CGI's were dropped: "+someOf(dropped))
 	}
 	return script, env, nil
+}
+
+// someOf lists names for the log: the first ones, as a request may have many.
+func someOf(names []string) string {
+	const limit = 16
+	if len(names) > limit {
+		return strings.Join(names[:limit], " ") + " and " + itoa(len(names)-limit) + " more"
+	}
+	return strings.Join(names, " ")
 }
 
 // Reject ends a request that can not be served because the command line is

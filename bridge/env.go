@@ -22,9 +22,8 @@ const safePath = "/usr/local/bin:/usr/bin:/bin"
 //   - Env.
 //
 // Dropped holds the names of parameters that are in no list, for the log.
-func buildEnv(p *params, s *script, opts *Options) (env []string, dropped string) {
+func buildEnv(p *params, s *script, opts *Options) (env, dropped []string) {
 	e := outerEnv(opts)
-	var unknown []string
 	for _, name := range p.names {
 		value := p.get(name)
 		switch {
@@ -32,7 +31,7 @@ func buildEnv(p *params, s *script, opts *Options) (env []string, dropped string
 			e.set(name, value)
 		case isSilent(name):
 		case !isCGI(name):
-			unknown = append(unknown, escape(name))
+			dropped = append(dropped, name)
 		case value != "":
 			e.set(name, value)
 		}
@@ -43,7 +42,7 @@ func buildEnv(p *params, s *script, opts *Options) (env []string, dropped string
 		name, value, _ := strings.Cut(variable, "=")
 		e.set(name, value)
 	}
-	return e.list, strings.Join(unknown, " ")
+	return e.list, dropped
 }
 
 // outerEnv returns what of this process's environment is passed on.

@@ -31,8 +31,8 @@ func (p *params) get(name string) string {
 // its names again are common. Header fields are joined as HTTP allows, cookies
 // with "; " as RFC 6265 section 5.4 has them. A name that decides what is run,
 // for whom, or how much is read must not say two things. Of the others the last
-// one counts, with a warning where they differ.
-func mergeParams(headers []scgi.Header) (p *params, warnings []string, err error) {
+// one counts; differing holds their names where they differ.
+func mergeParams(headers []scgi.Header) (p *params, differing []string, err error) {
 	p = &params{values: make(map[string][]string, len(headers))}
 	for _, h := range headers {
 		before, seen := p.values[h.Name]
@@ -48,14 +48,14 @@ func mergeParams(headers []scgi.Header) (p *params, warnings []string, err error
 		case h.Name == "CONTENT_LENGTH", h.Name == "SCRIPT_FILENAME", h.Name == "REMOTE_USER", h.Name == "REQUEST_METHOD":
 			return nil, nil, refuse(400, "", "parameter "+h.Name+" occurs twice, with different values")
 		default:
-			warnings = append(warnings, "parameter "+h.Name+" occurs twice, with different values; the last one counts")
+			differing = append(differing, h.Name)
 			before[0] = h.Value
 		}
 	}
 	if method := p.get("REQUEST_METHOD"); !scgi.IsToken(method) || len(method) > maxMethod {
 		return nil, nil, refuse(400, "", "parameter REQUEST_METHOD is missing or no method")
 	}
-	return p, warnings, nil
+	return p, differing, nil
 }
 
 // maxMethod bounds the length of a method's name; the longest registered one,
