@@ -160,4 +160,3 @@ func TestCutBody(t *testing.T) {
 		t.Errorf("%s\n%s", response.Status, s.output)
 	}
 }
-

@@ -142,4 +142,3 @@ func TestHostsChooseApps(t *testing.T) {
 		t.Errorf("Places: %+v, want %+v", places, want)
 	}
 }
-
