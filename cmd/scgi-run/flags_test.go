@@ -1,0 +1,164 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"scgikit/bridge"
+)
+
+// run starts scgi-run at a shell, without a connection.
+func run(t *testing.T, program string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs strings.Builder
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if _, ok := err.(*exec.ExitError); err != nil && !ok {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{{"-h"}, {"--help"}, {"help"}, {"bridge", "-h"}, {"bridge", "--mount", "/x", "--help"}, {"wsgi", "-h"}} {
+		out, errs, code := run(t, scgiRun(t), args...)
+		if code != 0 || errs != "" {
+			t.Errorf("%v: exit code %d, %q", args, code, errs)
+		}
+		// It starts with what the program is for, and an example.
+		if lines := strings.Split(out, "\n"); len(lines) < 10 || !strings.Contains(strings.Join(lines[:5], "\n"), "\n    ") {
+			t.Errorf("%v: no example at the start:\n%s", args, out)
+		}
+		for _, line := range strings.Split(out, "\n") {
+			if len([]rune(line)) > 110 {
+				t.Errorf("%v: long line %q", args, line)
+			}
+		}
+	}
+}
+
+// Every flag is in the help text of its program.
+func TestHelpNamesEveryFlag(t *testing.T) {
+	style := ""
+	for name, options := range map[string][]option{
+		"bridge": bridgeFlags(defaultOptions()), "wsgi": wsgiFlags(new(bridge.WSGIOptions), &style),
+	} {
+		out, _, _ := run(t, scgiRun(t), name, "-h")
+		for _, o := range options {
+			if !strings.Contains(out, "\n  --"+o.name) {
+				t.Errorf("%s: no --%s", name, o.name)
+			}
+		}
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	for _, tt := range []struct {
+		args string
+		want string
+	}{
+		{"", "no program named"},
+		{"nonsense", "no program nonsense"},
+		{"-x", "no program -x"},
+		{"bridge", "no program or folder named"},
+		{"bridge --mount", "--mount needs a value"},
+		{"bridge --mount blog /x/", "does not start with /"},
+		{"bridge -x /x/", "no flag -x"},
+		{"bridge -mount=/ /x/", "no flag -mount=/"},
+		{"bridge --nonsense /x/", "no flag --nonsense"},
+		{"bridge --handoff=yes /x/", "takes no value"},
+		{"bridge --handoff --stream-body /x/", "exclude each other"},
+		{"bridge --env FOO /x/", "not NAME=VALUE"},
+		{"bridge --env 1A=x /x/", "not NAME=VALUE"},
+		{"bridge --env-pass A-B /x/", "not the name of a variable"},
+		{"bridge --pass HTTP_PROXY /x/", "HTTP_PROXY"},
+		{"bridge --timeout 10 /x/", "not a time"},
+		{"bridge --timeout -1s /x/", "not a time"},
+		{"bridge --timeout 0s /x/", "not a time"},
+		{"bridge --max-body 10MB /x/", "not a size"},
+		{"bridge --max-body -1 /x/", "not a size"},
+		{"bridge --max-body 99999999999GiB /x/", "not a size"},
+		{"bridge /x/ argument", "a folder takes no arguments"},
+		{"bridge --listen unix:/run/x.sock /x/", "--listen belongs to the form that keeps running"},
+		{"bridge --max=4 /x/", "--max belongs to the form that keeps running"},
+		{"wsgi", "no MODULE:CALLABLE"},
+		{"wsgi :app", "no MODULE:CALLABLE"},
+		{"wsgi a:b c:d", "more than one"},
+		{"wsgi --style prefork a:b", "--style prefork keeps running"},
+		{"wsgi --style zygote a:b", "--style zygote keeps running"},
+		{"wsgi --style other a:b", "no style other"},
+		{"wsgi --workers 2 a:b", "--workers belongs to the form that keeps running"},
+		{"wsgi --python python3 a:b", "not an absolute path"},
+	} {
+		out, errs, code := run(t, scgiRun(t), strings.Fields(tt.args)...)
+		if code != 100 || out != "" || !strings.Contains(errs, tt.want) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%q: exit code %d, output %q, messages %q; want %q", tt.args, code, out, errs, tt.want)
+		}
+	}
+}
+
+// Started for a connection, a wrong command line must not come out there.
+func TestWrongUsageUnderInetd(t *testing.T) {
+	a := call{args: []string{"bridge", "--nonsense", "/x/"}, stderr: socketItself}.do(t)
+	if a.status != "500 Internal Server Error" || strings.Contains(a.raw, "nonsense") || a.code != 100 {
+		t.Errorf("answer %q, exit code %d", a.raw, a.code)
+	}
+	a = call{args: []string{"bridge", "--nonsense", "/x/"}}.do(t)
+	if a.status != "500 Internal Server Error" || !strings.Contains(a.log, "no flag --nonsense") || a.code != 100 {
+		t.Errorf("answer %q, log %q, exit code %d", a.raw, a.log, a.code)
+	}
+}
+
+// A link with the name of a program is that program.
+func TestLinkedName(t *testing.T) {
+	out, errs, code := run(t, link(t, "bridge"), "-h")
+	if code != 0 || !strings.Contains(out, "usage: scgi-run bridge") {
+		t.Errorf("exit code %d, %q, %q", code, out, errs)
+	}
+	if _, errs, code := run(t, link(t, "wsgi")); code != 100 || !strings.Contains(errs, "wsgi: no MODULE:CALLABLE") {
+		t.Errorf("exit code %d, %q", code, errs)
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for in, want := range map[string]int64{"0": 0, "500000": 500000, "64KiB": 65536, "10MiB": 10 << 20, "2GiB": 2 << 30, "4611686018427387903": 1<<62 - 1} {
+		var got int64
+		if err := setSize(&got)(in); err != nil || got != want {
+			t.Errorf("%s: got %d, %v", in, got, err)
+		}
+	}
+}
+
+// Flags end at the first word that is none, or at "--".
+func TestFlagsEnd(t *testing.T) {
+	for _, args := range [][]string{
+		{"--mount=/", "--", "--odd", "--env", "x"},
+		{"--mount", "/", "--", "--odd", "--env", "x"},
+	} {
+		rest, err := parseFlags(bridgeFlags(defaultOptions()), args)
+		if err != nil || strings.Join(rest, " ") != "--odd --env x" {
+			t.Errorf("%v: %v, %v", args, rest, err)
+		}
+	}
+	rest, err := parseFlags(bridgeFlags(defaultOptions()), []string{"program", "--env", "x"})
+	if err != nil || strings.Join(rest, " ") != "program --env x" {
+		t.Errorf("%v, %v", rest, err)
+	}
+}
+
+// What every request pays for: nothing that costs start-up time is linked in.
+func TestImports(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", ".")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Skipf("go list: %v", err)
+	}
+	for _, name := range strings.Fields(string(out)) {
+		switch name {
+		case "fmt", "net", "net/http", "os/exec", "os/user", "encoding/json", "regexp", "text/template", "flag", "log", "context":
+			t.Errorf("scgi-run imports %s", name)
+		}
+	}
+}
