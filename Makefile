@@ -53,17 +53,25 @@ demo: build
 test:
 	@NEED='$(NEED)' MAKE='$(MAKE)' scripts/test
 
+# The tests run whatever the linters say, and last, so that the end of the
+# output is theirs.
 .PHONY: check
-check: lint gotest
+check:
+	@status=0; \
+		$(MAKE) --no-print-directory lint || status=1; \
+		$(MAKE) --no-print-directory gotest || status=1; \
+		exit $$status
 
 .PHONY: lint
 lint: $(GOFUMPT) $(STATICCHECK) $(GOLANGCI)
 	@echo 'lint: gofumpt, go vet, staticcheck, golangci-lint'
-	@unformatted=$$($(GOFUMPT) -l .) && \
-		if [ -n "$$unformatted" ]; then echo "not gofumpt-ed:"; echo "$$unformatted"; exit 1; fi
-	@$(GO) vet ./...
-	@$(STATICCHECK) ./...
-	@$(GOLANGCI) run ./...
+	@status=0; \
+		unformatted=$$($(GOFUMPT) -l .) || status=1; \
+		if [ -n "$$unformatted" ]; then echo "not gofumpt-ed:"; echo "$$unformatted"; status=1; fi; \
+		$(GO) vet ./... || status=1; \
+		$(STATICCHECK) ./... || status=1; \
+		$(GOLANGCI) run ./... || status=1; \
+		exit $$status
 
 .PHONY: gotest
 gotest:

@@ -12,6 +12,7 @@ const events = `{"Action":"start","Package":"p"}
 {"Action":"output","Package":"p","Test":"TestGood","Output":"=== RUN   TestGood\n"}
 {"Action":"output","Package":"p","Test":"TestGood","Output":"    a_test.go:3: chatter\n"}
 {"Action":"pass","Package":"p","Test":"TestGood","Elapsed":0}
+{"Action":"output","Package":"p","Test":"TestBad","Output":"=== RUN   TestBad\n"}
 {"Action":"output","Package":"p","Test":"TestBad","Output":"    a_test.go:7: got 1, want 2\n"}
 {"Action":"output","Package":"p","Test":"TestBad","Output":"--- FAIL: TestBad (0.00s)\n"}
 {"Action":"fail","Package":"p","Test":"TestBad","Elapsed":0}

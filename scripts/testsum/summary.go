@@ -69,6 +69,9 @@ func (s *summary) keep(e event) {
 		fmt.Fprint(s.w, e.Output)
 		return
 	}
+	if progressLine.MatchString(e.Output) {
+		return
+	}
 	if s.output == nil {
 		s.output = make(map[string]*strings.Builder)
 	}
@@ -100,6 +103,8 @@ func (s *summary) finish() {
 var (
 	// packageLine is go test's result of one package.
 	packageLine = regexp.MustCompile(`^(ok  |FAIL|\?   )\t`)
+	// progressLine says that a test runs, which is of no interest afterwards.
+	progressLine = regexp.MustCompile(`^=== (RUN|PAUSE|CONT|NAME) `)
 	// skipLine is where a skipped test says why: "    file_test.go:12: text".
 	skipLine = regexp.MustCompile(`(?m)^ +\S+_?\w*\.go:\d+: (.*)$`)
 )
