@@ -39,7 +39,7 @@ var apache = &Target{
 	Options: new(apacheOptions),
 	Fields: webFields(Fields{
 		"http.extra.apache":       {Support: Carried},
-		"http.host":               {Support: Warned, Note: "include the files in the virtual host of that name"},
+		"http.host":               {Support: Carried, Note: "as: conf leaves it to the virtual host around it"},
 		"http.buffering":          {Support: Carried, Note: "Apache always streams; true is a warning"},
 		"http.pass_headers":       {Support: Carried, Note: "it passes all but Status, which is refused"},
 		"http.balance.method":     {Support: Carried, Note: "ip-hash is refused"},
@@ -66,19 +66,52 @@ const (
 // Values lists both modules.
 func (apacheModule) Values() []string { return []string{string(apacheProxy), string(apacheSCGI)} }
 
+// apacheForm is what Apache files are made for.
+type apacheForm string
+
+const (
+	apacheConf  apacheForm = "conf"
+	apacheVHost apacheForm = "vhost"
+)
+
+// Values lists both forms.
+func (apacheForm) Values() []string { return []string{string(apacheConf), string(apacheVHost)} }
+
 // apacheOptions are the keys of options.apache.
 type apacheOptions struct {
+	As         apacheForm   `yaml:"as" default:"conf" doc:"conf: files to include inside a virtual host; vhost: a whole virtual host for each host"`
+	Listen     []string     `yaml:"listen" default:"80" doc:"addresses of the virtual host: 80, 127.0.0.1:8080, [::1]:80; the server needs a Listen line for each"`
+	Root       string       `yaml:"root" doc:"document root of the virtual host; default is the server's own" format:"path"`
 	Module     apacheModule `yaml:"module" default:"proxy" doc:"proxy: mod_proxy_scgi, part of Apache; mod_scgi: the older module with SCGIMount, for TCP and one backend"`
 	MountPoint string       `yaml:"mount_point" default:"/usr/share/scgikit/mount-point" doc:"folder for the files that Alias lines of mod_proxy_scgi lead to; the app's own is NAME/app below it" format:"path"`
 }
 
 func apacheOptionsOf(a *appfile.App) apacheOptions {
-	return option(a, "apache", apacheOptions{Module: apacheProxy, MountPoint: "/usr/share/scgikit/mount-point"})
+	return option(a, "apache", apacheOptions{
+		As: apacheConf, Listen: []string{"80"}, Module: apacheProxy, MountPoint: "/usr/share/scgikit/mount-point",
+	})
+}
+
+// apacheHostBlock returns what the virtual host of an app is written with,
+// where it has one.
+func apacheHostBlock(a *appfile.App) (hostBlock, bool) {
+	o := apacheOptionsOf(a)
+	return hostBlock{Listen: o.Listen, Root: o.Root}, o.As == apacheVHost
 }
 
 func acceptApache(s *Scope, a *appfile.App) diag.List {
 	list := append(acceptWeb(s, a), acceptDepth(a)...)
 	list = append(list, acceptExtra(s, a, a.HTTP.Extra.Apache, "*?[]")...)
+	if apacheOptionsOf(a).As == apacheVHost {
+		list = append(list, acceptHostBlock(s, a, apacheHostBlock)...)
+	} else {
+		list = append(list, noHostHere(s, a, "the virtual host")...)
+		for _, key := range []string{"listen", "root"} {
+			if a.IsSet("options.apache." + key) {
+				list = append(list, a.Warning("options.apache."+key, "not-carried", "belongs to a virtual host", "set options.apache.as: vhost, or remove it"))
+			}
+		}
+	}
 	for i, h := range a.HTTP.PassHeaders {
 		if strings.EqualFold(h, "Status") {
 			list = append(list, a.Problem(fmt.Sprintf("http.pass_headers[%d]", i), "cannot-carry", "apache never passes the Status line of the app on", "remove it"))
@@ -233,41 +266,104 @@ type apacheFolder struct {
 	Age     string
 }
 
+// numbered is a file and the place it has in the order of files.
+type numbered struct {
+	number int
+	name   string
+	file   *apacheFile
+}
+
+// apacheFiles returns the parts of an app, one for each depth at which it has
+// URLs: numbered for Alias lines, where the deepest has to come first.
+func apacheFiles(a *appfile.App, app *apacheApp) []numbered {
+	byDepth, depths := app.staticsByDepth(a.Depth())
+	if !slices.Contains(depths, a.Depth()) {
+		depths = append(depths, a.Depth())
+	}
+	var parts []numbered
+	for _, depth := range depths {
+		part := numbered{number: 50 - depth, name: a.Name + "-static", file: &apacheFile{apacheApp: app, Mounts: depth == a.Depth()}}
+		if part.file.Mounts {
+			part.name = a.Name
+		}
+		for _, st := range byDepth[depth] {
+			part.file.Folders = append(part.file.Folders, apacheFolder{
+				apacheApp: app, webStatic: st, DirPath: path.Clean(st.Dir), Age: fmt.Sprintf("access plus %d seconds", st.Expires),
+			})
+		}
+		parts = append(parts, part)
+	}
+	return parts
+}
+
 func filesApache(s *Scope) ([]Spec, error) {
 	var specs []Spec
 	for _, a := range s.Apps {
 		app := newApacheApp(a)
-		byDepth, depths := app.staticsByDepth(a.Depth())
-		if !slices.Contains(depths, a.Depth()) {
-			depths = append(depths, a.Depth())
-		}
-		for _, depth := range depths {
-			file := &apacheFile{apacheApp: app, Mounts: depth == a.Depth()}
-			name := a.Name + "-static"
-			if file.Mounts {
-				name = a.Name
-			}
-			for _, st := range byDepth[depth] {
-				file.Folders = append(file.Folders, apacheFolder{
-					apacheApp: app, webStatic: st, DirPath: path.Clean(st.Dir), Age: fmt.Sprintf("access plus %d seconds", st.Expires),
-				})
-			}
-			spec := func(number int, suffix, template string) Spec {
-				return Spec{
-					Path: fmt.Sprintf("scgikit-%02d-%s%s.conf", number, name, suffix), Kind: fileset.Regular, Mode: 0o644,
-					Place: "vhost", Apps: []*appfile.App{a}, Template: template, Data: file, Tidy: indentSections,
-				}
-			}
-			specs = append(specs, spec(50-depth, "-paths", "paths.conf.tmpl"), spec(50+depth, "", "app.conf.tmpl"))
-		}
 		if app.MountFile != "" {
 			specs = append(specs, Spec{
 				Path: "mount-point/" + a.Name + "/app", Kind: fileset.Regular, Mode: 0o644, Place: app.MountFile, Apps: []*appfile.App{a},
 				Raw: []byte("Apache looks for this file to split the URLs of " + a.Name + "; it is never served.\n"),
 			})
 		}
+		if apacheOptionsOf(a).As == apacheVHost {
+			continue
+		}
+		for _, part := range apacheFiles(a, app) {
+			spec := func(number int, suffix, template string) Spec {
+				return Spec{
+					Path: fmt.Sprintf("scgikit-%02d-%s%s.conf", number, part.name, suffix), Kind: fileset.Regular, Mode: 0o644,
+					Place: "vhost", Apps: []*appfile.App{a}, Template: template, Data: part.file, Tidy: indentSections,
+				}
+			}
+			specs = append(specs, spec(part.number, "-paths", "paths.conf.tmpl"), spec(100-part.number, "", "app.conf.tmpl"))
+		}
 	}
-	return specs, nil
+	return append(specs, apacheVHosts(s)...), nil
+}
+
+// apacheHost is a virtual host.
+type apacheHost struct {
+	Addresses []string
+	Name      string // ServerName, which can not be a pattern
+	Aliases   []string
+	Root      string
+	Paths     []*apacheFile // in the order of Alias lines
+	Sections  []*apacheFile // in the order of <Location> sections
+}
+
+func apacheVHosts(s *Scope) []Spec {
+	var specs []Spec
+	for _, g := range groupByHosts(s, apacheHostBlock) {
+		host := &apacheHost{Root: g.Root}
+		for _, l := range g.Listen {
+			if !strings.Contains(l, ":") {
+				l = "*:" + l
+			}
+			host.Addresses = append(host.Addresses, l)
+		}
+		for _, h := range g.hosts {
+			if host.Name == "" && !strings.HasPrefix(h, "*") {
+				host.Name = h
+			} else {
+				host.Aliases = append(host.Aliases, h)
+			}
+		}
+		var parts []numbered
+		for _, a := range g.apps {
+			parts = append(parts, apacheFiles(a, newApacheApp(a))...)
+		}
+		slices.SortStableFunc(parts, func(a, b numbered) int { return a.number - b.number })
+		for i := range parts {
+			host.Paths = append(host.Paths, parts[i].file)
+			host.Sections = append(host.Sections, parts[len(parts)-1-i].file)
+		}
+		specs = append(specs, Spec{
+			Path: g.fileName() + ".vhost.conf", Kind: fileset.Regular, Mode: 0o644, Place: "server", Apps: g.apps,
+			Template: "vhost.conf.tmpl", Data: host, Tidy: indentSections,
+		})
+	}
+	return specs
 }
 
 func newApacheApp(a *appfile.App) *apacheApp {

@@ -120,7 +120,7 @@ func yamlText(value string) string {
 // carries. The description or the target refuses it and names the field, or
 // the running server has exactly this value.
 func TestAwkwardValues(t *testing.T) {
-	forFronts(t, []string{"nginx-server", "mod_scgi"}, func(t *testing.T, f *front) {
+	forFronts(t, []string{"nginx-server", "apache-vhost", "mod_scgi"}, func(t *testing.T, f *front) {
 		f.find(t)
 		dir := publicDir(t)
 		target, _ := generate.Lookup(string(f.program))
@@ -194,7 +194,7 @@ func TestManyParameters(t *testing.T) {
 		values = append(values, b.String())
 	}
 	blog := startBackend(t, "blog", "")
-	forFronts(t, []string{"nginx-server"}, func(t *testing.T, f *front) {
+	forFronts(t, []string{"nginx-server", "apache-vhost"}, func(t *testing.T, f *front) {
 		target, _ := generate.Lookup(string(f.program))
 		var lines strings.Builder
 		want := make(map[string]string)

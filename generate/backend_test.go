@@ -48,6 +48,7 @@ func (r *request) all(name string) []string {
 // header X-Answer asks for something else:
 //
 //	redirect   302 with a relative Location
+//	local      a relative Location without a Status, at the query "once"
 //	hidden     the headers X-Powered-By and X-Keep
 //	big        a header of 5,000 bytes
 //	stream     one line, then another when the test says so (see release)
@@ -117,6 +118,12 @@ func (b *backend) serve(conn net.Conn) {
 	case "redirect":
 		fmt.Fprint(conn, "Status: 302 Found\r\nLocation: /blog/target\r\nContent-Type: text/plain\r\n\r\nmoved\n")
 		return
+	case "local":
+		// The server asks again with the same headers.
+		if query, _ := got.get("QUERY_STRING"); query == "once" {
+			fmt.Fprint(conn, "Location: /blog/target\r\n\r\n")
+			return
+		}
 	case "hidden":
 		head += "X-Powered-By: secret\r\nX-Keep: kept\r\n"
 	case "big":

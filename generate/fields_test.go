@@ -48,6 +48,7 @@ var webSamples = map[string]string{
 	"name":                       "top:name: other\n",
 	"options.nginx.as":           "top:options: {nginx: {as: server}}\n",
 	"options.lighttpd.version":   "top:options: {lighttpd: {version: 1.4.55}}\n",
+	"options.apache.as":          "top:options: {apache: {as: vhost}}\n",
 	"options.apache.module":      "top:options: {apache: {module: mod_scgi}}\n",
 	"options.apache.mount_point": "top:options: {apache: {mount_point: /usr/x}}\n",
 }

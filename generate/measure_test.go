@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"scgikit/generate"
 	"scgikit/internal/fileset"
 	"scgikit/internal/need"
 	"scgikit/internal/webserver"
@@ -34,6 +35,7 @@ var fronts = []front{
 	{name: "nginx-server", program: webserver.Nginx, options: "options: {nginx: {as: server}}\n"},
 	{name: "lighttpd", program: webserver.Lighttpd},
 	{name: "apache", program: webserver.Apache},
+	{name: "apache-vhost", program: webserver.Apache, options: "options: {apache: {as: vhost}}\n"},
 	{name: "mod_scgi", program: webserver.Apache, options: "options: {apache: {module: mod_scgi}}\n", modSCGI: true},
 }
 
@@ -201,8 +203,8 @@ var blogResidue = residue{
 	"/blog/a%0Ab":         {"lighttpd": "400"},
 	"/blog/%zz":           {"lighttpd": `blog "/blog" "/%zz"`},
 	"/blog/a b":           {"lighttpd": `blog "/blog" "/a b"`},
-	"/blog/a%00b":         {"apache": "404", "mod_scgi": "404"},
-	"/blog/x#frag":        {"apache": "400", "mod_scgi": "400"},
+	"/blog/a%00b":         {"apache": "404", "apache-vhost": "404", "mod_scgi": "404"},
+	"/blog/x#frag":        {"apache": "400", "apache-vhost": "400", "mod_scgi": "400"},
 }
 
 func TestPaths(t *testing.T) {
@@ -476,6 +478,12 @@ func TestParameters(t *testing.T) {
 		if got := strings.ReplaceAll(strings.Join(r.all("HTTP_COOKIE"), "; "), ", ", "; "); got != "a=1; b=2" {
 			t.Errorf("HTTP_COOKIE is %q", got)
 		}
+		// A name with "_" looks like the one with "-" to the app; two servers
+		// pass both, and the app sees the last one.
+		b := strings.Join(get(t, server.Addr, "/blog/x", "X-B: good", "X_B: evil").Received.all("HTTP_X_B"), ", ")
+		if want := map[string]string{"lighttpd": "good, evil", "mod_scgi": "good, evil"}[f.name]; b != want && (want != "" || b != "good") {
+			t.Errorf("X-B and X_B: %q", b)
+		}
 		for _, name := range []string{"SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "REQUEST_URI", "SCGI", "REQUEST_METHOD"} {
 			if got := r.all(name); len(got) != 1 {
 				t.Errorf("%s is there %d times: %q", name, len(got), got)
@@ -642,7 +650,7 @@ func TestBalance(t *testing.T) {
 				"command:", "instances: 3, command:", 1)
 			except := []string{"mod_scgi"}
 			if method == "ip-hash" {
-				except = append(except, "apache")
+				except = append(except, "apache", "apache-vhost")
 			}
 			forFronts(t, except, func(t *testing.T, f *front) {
 				server := f.start(t, text)
@@ -721,9 +729,13 @@ func TestHosts(t *testing.T) {
 		t.Run(host, func(t *testing.T) {
 			forFronts(t, []string{"nginx", "apache", "mod_scgi"}, func(t *testing.T, f *front) {
 				site := f.site(t, text)
-				if f.program == webserver.Nginx {
-					// Some other site that takes what no block names.
-					site.Files = append(site.Files, fileset.File{Path: "nginx/0.server.conf", Place: "http", Data: []byte("server {\n    listen 80 default_server;\n    return 404;\n}\n")})
+				// Some other site that takes what no block names.
+				other := map[webserver.Program]fileset.File{
+					webserver.Nginx:  {Path: "nginx/0.server.conf", Place: "http", Data: []byte("server {\n    listen 80 default_server;\n    return 404;\n}\n")},
+					webserver.Apache: {Path: "apache/0.vhost.conf", Place: "server", Data: []byte("<VirtualHost *:80>\n    ServerName none.test\n    RedirectMatch 404 .\n</VirtualHost>\n")},
+				}
+				if file, ok := other[f.program]; ok {
+					site.Files = append(site.Files, file)
 					if err := site.Write(); err != nil {
 						t.Fatal(err)
 					}
@@ -736,9 +748,8 @@ func TestHosts(t *testing.T) {
 				if got := told(get(t, server.Addr, "/blog/x")); got != `blog "/blog" "/x"` {
 					t.Errorf("h.test: %s", got)
 				}
-				other := ask(t, server.Addr, "GET /blog/x HTTP/1.1\r\nHost: evil-h.testing\r\nConnection: close\r\n\r\n")
-				if other.Status != 404 {
-					t.Errorf("another host: %d", other.Status)
+				if r := ask(t, server.Addr, "GET /blog/x HTTP/1.1\r\nHost: evil-h.testing\r\nConnection: close\r\n\r\n"); r.Status != 404 {
+					t.Errorf("another host: %d", r.Status)
 				}
 			})
 		})
@@ -765,6 +776,32 @@ func TestQueries(t *testing.T) {
 	})
 }
 
+// TestAbsoluteForm sends the whole URL as request target, as a proxy would.
+func TestAbsoluteForm(t *testing.T) {
+	blog := startBackend(t, "blog", "")
+	text := app("blog", tcp(blog), "/blog/", "")
+	forFronts(t, nil, func(t *testing.T, f *front) {
+		server := f.start(t, text)
+		if got := told(get(t, server.Addr, "http://h.test:99/blog/a%20b?x")); got != `blog "/blog" "/a b"` {
+			t.Error(got)
+		}
+	})
+}
+
+// TestInternalRedirects has Apache resolve a relative redirect itself, where
+// the description asks for that; the other servers do not.
+func TestInternalRedirects(t *testing.T) {
+	blog := startBackend(t, "blog", "")
+	f := &fronts[3]
+	for redirects, want := range map[string]string{"pass": "200 /blog/target", "internal": `blog "/blog" "/target"`} {
+		server := f.start(t, strings.ReplaceAll(app("blog", tcp(blog), "/blog/", ""), "REDIRECTS", redirects))
+		// Without a Status line: with one, even Apache passes the answer on.
+		if got := told(get(t, server.Addr, "/blog/x?once", "X-Answer: local")); got != want {
+			t.Errorf("%s: got %s, want %s", redirects, got, want)
+		}
+	}
+}
+
 // TestRegexpNeighbours puts regular expressions of another site beside an app
 // in one server block: they must not take its requests.
 func TestRegexpNeighbours(t *testing.T) {
@@ -783,4 +820,47 @@ func TestRegexpNeighbours(t *testing.T) {
 	}
 	t.Cleanup(server.Stop)
 	comparePaths(t, f, server.Addr, []path{{"/blog/x.css", `blog "/blog" "/x.css"`}, {"/x.php", `root "" "/x.php"`}}, nil)
+}
+
+// TestRealParsers lets the real programs read every description in
+// testdata/apps that is rendered for them.
+func TestRealParsers(t *testing.T) {
+	for _, program := range webserver.Programs() {
+		inputs, err := filepath.Glob(filepath.Join("testdata", string(program), "*.txtar"))
+		if err != nil || len(inputs) == 0 {
+			t.Fatalf("no golden files of %s: %v", program, err)
+		}
+		for _, input := range inputs {
+			name := strings.TrimSuffix(filepath.Base(input), ".txtar")
+			t.Run(string(program)+"/"+name, func(t *testing.T) {
+				f := &front{program: program}
+				f.find(t)
+				text, err := os.ReadFile(filepath.Join("testdata", "apps", name+".yaml"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				target, _ := generate.Lookup(string(program))
+				set, problems := render(t, target, load(t, string(text)))
+				if problems.HasErrors() {
+					return // what is refused has no files
+				}
+				site := &webserver.Site{Program: program, Dir: filepath.Join(publicDir(t), "w"), Files: set.Files()}
+				if strings.Contains(string(set.Txtar()), "SCGIMount") {
+					file := os.Getenv(modSCGI)
+					if file == "" {
+						need.Missing(t, "mod_scgi")
+					}
+					site.Modules = []string{"scgi_module " + file}
+				}
+				if err := site.Write(); err != nil {
+					t.Fatal(err)
+				}
+				diagnostics, err := site.Check(t.Context())
+				// Apache warns of a document root that is not on this machine.
+				if err != nil || diagnostics != "" && !strings.Contains(diagnostics, "AH00112") {
+					t.Errorf("%v\n%s", err, diagnostics)
+				}
+			})
+		}
+	}
 }

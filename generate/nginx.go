@@ -3,10 +3,7 @@ package generate
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"scgikit/internal/appfile"
@@ -63,10 +60,6 @@ func nginxOptionsOf(a *appfile.App) nginxOptions {
 	return option(a, "nginx", nginxOptions{As: nginxLocation, Listen: []string{"80"}})
 }
 
-// listenSyntax is a port, or an address with one; further words of the
-// directive would need a look of their own.
-var listenSyntax = regexp.MustCompile(`^((?:[0-9.]+|\[[0-9a-fA-F:.]+\]|\*|localhost):)?([0-9]{1,5})$`)
-
 // nginxMaxHidden is the length of a header name that fits in the table of
 // hidden headers: a bucket of 64 bytes holds a pointer, the name with two
 // bytes, rounded up to eight, and a pointer at the end. scgi_* has no directive
@@ -103,59 +96,14 @@ func acceptNginx(s *Scope, a *appfile.App) diag.List {
 		}
 		return list
 	}
-	for i, l := range o.Listen {
-		m := listenSyntax.FindStringSubmatch(l)
-		field := fmt.Sprintf("options.nginx.listen[%d]", i)
-		if m == nil {
-			list = append(list, a.Problem(field, "bad-address", fmt.Sprintf("%q is not an address to listen on", l), "write a port, or an address and a port: 80, 127.0.0.1:8080, [::]:80"))
-			continue
-		}
-		if port, err := strconv.ParseUint(m[2], 10, 16); err != nil || port == 0 {
-			list = append(list, a.Problem(field, "bad-address", m[2]+" is not a port", "use a number from 1 to 65535"))
-		}
-	}
-	return append(list, sharedServer(s, a, o)...)
+	return append(list, acceptHostBlock(s, a, nginxHostBlock)...)
 }
 
-// sharedServer returns the problems of an app that shares a server block, or a
-// part of its hosts, with an earlier one: a block has one list of addresses and
-// one root, and a host belongs to one block.
-func sharedServer(s *Scope, a *appfile.App, o nginxOptions) diag.List {
-	var list diag.List
-	against := func(other *appfile.App, field, message, hint string) {
-		p := a.Problem(field, "server-conflict", message, hint)
-		span := other.Origin(field).Span
-		p.Other = &span
-		list = append(list, p)
-	}
-	hosts := hostNames(a)
-	for _, other := range s.Apps {
-		if other == a {
-			break
-		}
-		oo := nginxOptionsOf(other)
-		if oo.As != nginxServer {
-			continue
-		}
-		otherHosts := hostNames(other)
-		if !slices.Equal(hosts, otherHosts) {
-			if i := slices.IndexFunc(hosts, func(h string) bool { return slices.Contains(otherHosts, h) }); i >= 0 {
-				against(other, "http.host", fmt.Sprintf("%s is a host of %s as well, next to others", hosts[i], other.Name),
-					"give both apps the same hosts, or hosts of their own")
-			}
-			continue
-		}
-		if !slices.Equal(o.Listen, oo.Listen) {
-			against(other, "options.nginx.listen", "is not that of "+other.Name+", which stands in the same server block", "give both the same addresses")
-		}
-		if o.Root != oo.Root {
-			against(other, "options.nginx.root", "is not that of "+other.Name+", which stands in the same server block", "give both the same root")
-		}
-		if o.DefaultServer != oo.DefaultServer {
-			against(other, "options.nginx.default_server", "is not that of "+other.Name+", which stands in the same server block", "give both the same value")
-		}
-	}
-	return list
+// nginxHostBlock returns what the server block of an app is written with, where
+// it has one.
+func nginxHostBlock(a *appfile.App) (hostBlock, bool) {
+	o := nginxOptionsOf(a)
+	return hostBlock{Listen: o.Listen, Root: o.Root, Default: o.DefaultServer}, o.As == nginxServer
 }
 
 // nginxApp is an app as the templates see it.
@@ -194,35 +142,19 @@ type nginxUpstream struct {
 
 // nginxBlock is a server block.
 type nginxBlock struct {
-	Hosts   []string
-	Listen  []string
-	Default bool
-	Root    string
-	NoRoot  bool // no app at / and no document root
-	Apps    []*nginxApp
-
-	apps []*appfile.App
+	hostBlock
+	Hosts  []string
+	NoRoot bool // no app at / and no document root
+	Apps   []*nginxApp
 }
 
 func filesNginx(s *Scope) ([]Spec, error) {
 	var specs []Spec
-	blocks := make(map[string]*nginxBlock)
-	var names []string
 	for _, a := range s.Apps {
-		app, o := newNginxApp(a), nginxOptionsOf(a)
-		if o.As == nginxServer {
-			name := nginxBlockName(app.Hosts)
-			block, ok := blocks[name]
-			if !ok {
-				block = &nginxBlock{Hosts: app.Hosts, Listen: o.Listen, Default: o.DefaultServer, Root: o.Root, NoRoot: o.Root == ""}
-				blocks[name] = block
-				names = append(names, name)
-			}
-			block.NoRoot = block.NoRoot && !app.Root
-			block.Apps = append(block.Apps, app)
-			block.apps = append(block.apps, a)
+		if nginxOptionsOf(a).As == nginxServer {
 			continue
 		}
+		app := newNginxApp(a)
 		if app.Upstream != nil {
 			specs = append(specs, Spec{
 				Path: a.Name + ".http.conf", Mode: 0o644, Place: "http", Apps: []*appfile.App{a},
@@ -234,24 +166,19 @@ func filesNginx(s *Scope) ([]Spec, error) {
 			Template: "location.conf.tmpl", Data: app, Tidy: indentBraces,
 		})
 	}
-	for _, name := range names {
-		block := blocks[name]
-		// Longest first reads like the order in which nginx decides.
-		slices.SortStableFunc(block.Apps, func(a, b *nginxApp) int { return len(b.Mount) - len(a.Mount) })
+	for _, g := range groupByHosts(s, nginxHostBlock) {
+		block := &nginxBlock{hostBlock: g.hostBlock, Hosts: g.hosts, NoRoot: g.Root == ""}
+		for _, a := range g.apps {
+			app := newNginxApp(a)
+			block.NoRoot = block.NoRoot && !app.Root
+			block.Apps = append(block.Apps, app)
+		}
 		specs = append(specs, Spec{
-			Path: name + ".server.conf", Mode: 0o644, Place: "http", Apps: block.apps,
+			Path: g.fileName() + ".server.conf", Mode: 0o644, Place: "http", Apps: g.apps,
 			Template: "server.conf.tmpl", Data: block, Tidy: indentBraces,
 		})
 	}
 	return specs, nil
-}
-
-// nginxBlockName names the file of a server block by its first host.
-func nginxBlockName(hosts []string) string {
-	if len(hosts) == 0 {
-		return "default"
-	}
-	return strings.NewReplacer("*", "_", ":", "-", "[", "", "]", "").Replace(hosts[0])
 }
 
 func newNginxApp(a *appfile.App) *nginxApp {

@@ -28,8 +28,8 @@ var apacheModuleDirs = [...]string{
 	"/usr/local/libexec/apache24", "/usr/libexec/apache2", "/opt/homebrew/lib/httpd/modules", "/usr/local/lib/httpd/modules",
 }
 
-// apacheConfig includes the files in the one virtual host, where they belong:
-// not every setting of the main server reaches a virtual host.
+// apacheConfig includes virtual hosts as they are, and other files in a virtual
+// host, where they belong: not every setting of the main server reaches one.
 func (s *Site) apacheConfig(files []placed) ([]byte, error) {
 	dir, err := quote.Apache(s.Dir)
 	if err != nil {
@@ -63,14 +63,39 @@ Require all denied
 AllowOverride None
 </Directory>
 `)
-	fmt.Fprintf(&b, "<Directory %s>\nRequire all granted\n</Directory>\n<VirtualHost %s>\nDocumentRoot %s\n", root, s.Listen, root)
+	fmt.Fprintf(&b, "DocumentRoot %s\n<Directory %s>\nRequire all granted\n</Directory>\n", root, root)
+	hasHosts, inHost := false, false
 	for _, f := range files {
+		if f.place == PlaceVHost {
+			inHost = true
+			continue
+		}
+		hasHosts = true
 		if err := include(&b, "Include %s\n", f.path, quote.Apache); err != nil {
 			return nil, err
 		}
 	}
+	if hasHosts && !inHost {
+		return b.Bytes(), nil
+	}
+	fmt.Fprintf(&b, "<VirtualHost %s>\n", s.Listen)
+	for _, f := range files {
+		if f.place == PlaceVHost {
+			if err := include(&b, "Include %s\n", f.path, quote.Apache); err != nil {
+				return nil, err
+			}
+		}
+	}
 	fmt.Fprintln(&b, "</VirtualHost>")
 	return b.Bytes(), nil
+}
+
+// virtualHost is the first line of a generated virtual host.
+var virtualHost = regexp.MustCompile(`(?m)^<VirtualHost [^>]*>$`)
+
+// virtualHostOn makes generated virtual hosts answer on the site's address.
+func virtualHostOn(conf []byte, addr string) []byte {
+	return virtualHost.ReplaceAll(conf, []byte("<VirtualHost "+addr+">"))
 }
 
 func (s *Site) loadModules(b *bytes.Buffer) error {

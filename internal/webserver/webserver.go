@@ -48,7 +48,7 @@ func (p Program) Names() []string {
 // configuration.
 const (
 	PlaceHTTP   = "http"   // nginx: inside http{}
-	PlaceServer = "server" // nginx: inside a server{}; Lighttpd: the server's configuration
+	PlaceServer = "server" // nginx: inside a server{}; Lighttpd, Apache: the server's configuration
 	PlaceVHost  = "vhost"  // Apache: inside a virtual host
 )
 
@@ -169,8 +169,11 @@ func (s *Site) writeFiles() ([]placed, error) {
 		data := f.Data
 		if !path.IsAbs(f.Place) {
 			data = []byte(replacer.Replace(string(data)))
-			if s.Program == Nginx {
+			switch s.Program {
+			case Nginx:
 				data = listenOn(data, s.Listen)
+			case Apache:
+				data = virtualHostOn(data, s.Listen)
 			}
 			out = append(out, placed{file, f.Place})
 		}

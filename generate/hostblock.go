@@ -1,0 +1,118 @@
+package generate
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"scgikit/internal/appfile"
+	"scgikit/internal/diag"
+)
+
+// hostBlock is what a whole server block of nginx, or a virtual host of Apache,
+// is written with besides its hosts and apps.
+type hostBlock struct {
+	Listen  []string // as nginx writes them: 80, 127.0.0.1:8080, [::]:80
+	Root    string
+	Default bool
+}
+
+// hostBlockOf returns the block of an app, and whether the app has one.
+type hostBlockOf func(*appfile.App) (hostBlock, bool)
+
+// hostGroup is the apps that stand in one block.
+type hostGroup struct {
+	hostBlock
+	hosts []string
+	apps  []*appfile.App // the longest mount first, as the servers decide
+}
+
+// groupByHosts returns the blocks of a run, in the order of their first apps.
+func groupByHosts(s *Scope, of hostBlockOf) []*hostGroup {
+	var groups []*hostGroup
+	byHosts := make(map[string]*hostGroup)
+	for _, a := range s.Apps {
+		block, ok := of(a)
+		if !ok {
+			continue
+		}
+		hosts := hostNames(a)
+		key := strings.Join(hosts, " ")
+		if byHosts[key] == nil {
+			byHosts[key] = &hostGroup{hostBlock: block, hosts: hosts}
+			groups = append(groups, byHosts[key])
+		}
+		byHosts[key].apps = append(byHosts[key].apps, a)
+	}
+	for _, g := range groups {
+		slices.SortStableFunc(g.apps, func(a, b *appfile.App) int { return len(b.HTTP.Mount) - len(a.HTTP.Mount) })
+	}
+	return groups
+}
+
+// fileName names the file of a block by its first host.
+func (g *hostGroup) fileName() string {
+	if len(g.hosts) == 0 {
+		return "default"
+	}
+	return strings.NewReplacer("*", "_", ":", "-", "[", "", "]", "").Replace(g.hosts[0])
+}
+
+// listenSyntax is a port, or an address with one; further words of the
+// directive would need a look of their own.
+var listenSyntax = regexp.MustCompile(`^((?:[0-9.]+|\[[0-9a-fA-F:.]+\]|\*|localhost):)?([0-9]{1,5})$`)
+
+// acceptHostBlock returns the problems of an app that has a block: addresses
+// that are none, and an earlier app with which it shares the block or a part of
+// its hosts. A block has one list of addresses and one root, and a host belongs
+// to one block.
+func acceptHostBlock(s *Scope, a *appfile.App, of hostBlockOf) diag.List {
+	var list diag.List
+	options := "options." + s.Target.Name
+	mine, _ := of(a)
+	for i, l := range mine.Listen {
+		field := fmt.Sprintf("%s.listen[%d]", options, i)
+		m := listenSyntax.FindStringSubmatch(l)
+		if m == nil {
+			list = append(list, a.Problem(field, "bad-address", fmt.Sprintf("%q is not an address to listen on", l), "write a port, or an address and a port: 80, 127.0.0.1:8080, [::]:80"))
+			continue
+		}
+		if port, err := strconv.ParseUint(m[2], 10, 16); err != nil || port == 0 {
+			list = append(list, a.Problem(field, "bad-address", m[2]+" is not a port", "use a number from 1 to 65535"))
+		}
+	}
+	against := func(other *appfile.App, field, message, hint string) {
+		p := a.Problem(field, "server-conflict", message, hint)
+		span := other.Origin(field).Span
+		p.Other = &span
+		list = append(list, p)
+	}
+	hosts := hostNames(a)
+	for _, other := range s.Apps {
+		if other == a {
+			break
+		}
+		theirs, ok := of(other)
+		if !ok {
+			continue
+		}
+		if otherHosts := hostNames(other); !slices.Equal(hosts, otherHosts) {
+			if i := slices.IndexFunc(hosts, func(h string) bool { return slices.Contains(otherHosts, h) }); i >= 0 {
+				against(other, "http.host", fmt.Sprintf("%s is a host of %s as well, next to others", hosts[i], other.Name),
+					"give both apps the same hosts, or hosts of their own")
+			}
+			continue
+		}
+		for _, key := range []struct {
+			name string
+			same bool
+		}{{"listen", slices.Equal(mine.Listen, theirs.Listen)}, {"root", mine.Root == theirs.Root}, {"default_server", mine.Default == theirs.Default}} {
+			if !key.same {
+				against(other, options+"."+key.name, "is not that of "+other.Name+", which has the same hosts and so stands in the same block", "give both the same value")
+			}
+		}
+	}
+	return list
+}
