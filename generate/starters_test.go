@@ -2,7 +2,6 @@ package generate_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,9 +21,16 @@ import (
 	"scgikit/internal/need"
 )
 
-// reporter is the name under which the test binary is a program that says on
-// its standard output how it was started.
-const reporter = "report"
+// reporter is the name of a program that says how it was started. It is a
+// script, because the tests start it a thousand times.
+const (
+	reporter       = "report"
+	reporterScript = `#!/bin/sh
+printf 'a%s\0' "$0" "$@"
+printf 'd%s\0' "$(pwd)"
+exec /usr/bin/env -0
+`
+)
 
 // report is what that program says.
 type report struct {
@@ -33,17 +39,17 @@ type report struct {
 	Dir  string
 }
 
-func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) != reporter {
-		os.Exit(m.Run())
+func parseReport(out []byte) (report, error) {
+	var r report
+	parts := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+	for len(parts) > 0 && strings.HasPrefix(parts[0], "a") {
+		r.Args, parts = append(r.Args, parts[0][1:]), parts[1:]
 	}
-	dir, err := os.Getwd()
-	if err == nil {
-		err = json.NewEncoder(os.Stdout).Encode(report{os.Args, os.Environ(), dir})
+	if len(r.Args) == 0 || len(parts) == 0 || !strings.HasPrefix(parts[0], "d") {
+		return r, fmt.Errorf("no report: %q", out)
 	}
-	if err != nil {
-		os.Exit(1)
-	}
+	r.Dir, r.Env = parts[0][1:], parts[1:]
+	return r, nil
 }
 
 // env returns a variable that the reporter had.
@@ -59,18 +65,8 @@ func (r *report) env(name string) (value string, ok bool) {
 // installReporter puts the reporter in a folder that every user can enter.
 func installReporter(t *testing.T, dir string) string {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(dir, reporter)
-	if err := os.WriteFile(path, data, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, path, reporterScript)
 	return path
 }
 
@@ -296,7 +292,7 @@ func runReporter(t *testing.T, dir string, words ...string) report {
 	out, err := cmd.Output()
 	var got report
 	if err == nil {
-		err = json.Unmarshal(out, &got)
+		got, err = parseReport(out)
 	}
 	if err != nil {
 		t.Fatalf("%q: %v: %s%s", words, err, out, stderr.Bytes())
