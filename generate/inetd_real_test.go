@@ -254,6 +254,49 @@ func TestOpenBSDInetdSocket(t *testing.T) {
 	}
 }
 
+// TestOpenBSDInetdWSGI calls a Python callable, once for each request.
+func TestOpenBSDInetdWSGI(t *testing.T) {
+	t.Parallel()
+	inetd := need.Program(t, "inetd")
+	const python = "/usr/bin/python3" // one that every user may run, unlike those in a home
+	if _, err := os.Stat(python); err != nil {
+		need.Missing(t, "python3")
+	}
+	r := &realInetd{dir: publicDir(t), network: "tcp", addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	username, group := someUser(t)
+	app := filepath.Join(r.dir, "the app")
+	writeFile(t, filepath.Join(app, "hello.py"), `import os
+
+def application(environ, start_response):
+    print("to the log")
+    start_response("201 Created", [("Content-Type", "text/plain")])
+    body = environ["wsgi.input"].read()
+    facts = [os.getuid(), os.getcwd(), environ["SCRIPT_NAME"], environ["PATH_INFO"], os.environ["VALUE"], len(body)]
+    return [" ".join(map(str, facts)).encode()]
+`)
+	set := mustRender(t, "inetd", load(t, fmt.Sprintf(`apiVersion: scgikit/v1
+name: files
+type: wsgi
+run: {user: %s, group: %s, directory: %s, env: {VALUE: "a  b"}}
+wsgi: {module: "hello:application", python: %s}
+listen: {tcp: %q}
+log: {dir: %s}
+http: {mount: /hello}
+options: {inetd: {dialect: openbsd, scgi_run: %s, wrapper_dir: %s}}
+`, username, group, yamlText(app), yamlText(python), r.addr, logPlace, yamlText(buildSCGIRun(t, r.dir)), yamlText(r.dir))))
+	r.install(t, moveLogs(t, set, filepath.Join(r.dir, "log")))
+	startInetd(t, []string{inetd, "-d", r.conf}, r.network, r.addr)
+	answer := askSCGI(t, r.network, r.addr, "/hello", "/x/y", strings.Repeat("0123456789", 30_000))
+	want := fmt.Sprintf("%d %s /hello /x/y a  b 300000", ids(t, username, group)[0], app)
+	if head, body, _ := strings.Cut(answer, "\r\n\r\n"); !strings.HasPrefix(head, "Status: 201 Created\r\n") || body != want {
+		t.Errorf("the answer is %q, want %q", answer, want)
+	}
+	eventually(t, "the line in the log", func() bool {
+		data, err := os.ReadFile(filepath.Join(r.dir, "log/files.log"))
+		return err == nil && bytes.Contains(data, []byte("to the log"))
+	})
+}
+
 // TestInetutilsInetd runs a generated set-up under GNU inetutils, straight
 // from the line and through a script.
 func TestInetutilsInetd(t *testing.T) {

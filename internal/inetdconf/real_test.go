@@ -3,7 +3,6 @@ package inetdconf_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -11,7 +10,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,18 +19,9 @@ import (
 	"scgikit/internal/need"
 )
 
-// reporter is the name under which the test binary, started by an inetd, says
-// on the connection what its arguments are.
-const reporter = "report-arguments"
-
-func TestMain(m *testing.M) {
-	if os.Args[0] != reporter {
-		os.Exit(m.Run())
-	}
-	if err := json.NewEncoder(os.Stdout).Encode(os.Args); err != nil {
-		os.Exit(1)
-	}
-}
+// reporter says on the connection what its arguments are. It can not say what
+// its own name is, because it is a script.
+const reporter = "#!/bin/sh\nprintf '%s\\0' \"$@\"\n"
 
 // rawArguments are ends of lines as they stand, with quotes, comment signs and
 // blanks in odd places.
@@ -62,8 +51,9 @@ func TestRealPrograms(t *testing.T) {
 
 func compare(t *testing.T, d inetdconf.Dialect, program string, flags ...string) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "report")
+	if err := os.WriteFile(path, []byte(reporter), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	me, err := user.Current()
@@ -73,20 +63,20 @@ func compare(t *testing.T, d inetdconf.Dialect, program string, flags ...string)
 	var text strings.Builder
 	ports := freePorts(t, len(rawArguments))
 	for i, raw := range rawArguments {
-		fmt.Fprintf(&text, "127.0.0.1:%d stream tcp4 nowait.100 %s %s %s %s\n", ports[i], me.Username, self, reporter, raw)
+		fmt.Fprintf(&text, "127.0.0.1:%d stream tcp4 nowait.100 %s %s name %s\n", ports[i], me.Username, path, raw)
 	}
 	entries, _ := inetdconf.Parse(d, text.String())
 	if len(entries) != len(rawArguments) {
 		t.Fatalf("%d entries are read of %d", len(entries), len(rawArguments))
 	}
-	conf := filepath.Join(t.TempDir(), "inetd.conf")
-	if err := os.WriteFile(conf, []byte(text.String()), 0o600); err != nil {
+	conf := filepath.Join(dir, "inetd.conf")
+	if err = os.WriteFile(conf, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var output bytes.Buffer
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, append(flags, conf)...)
 	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := cmd.Start(); err != nil {
+	if err = cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -99,12 +89,8 @@ func compare(t *testing.T, d inetdconf.Dialect, program string, flags ...string)
 		}
 	})
 	for i, e := range entries {
-		var got []string
-		if err := json.Unmarshal(answer(t, "127.0.0.1:"+e.Service), &got); err != nil {
-			t.Errorf("%q: %v", rawArguments[i], err)
-		}
-		if !reflect.DeepEqual(got, e.Args) {
-			t.Errorf("%q starts the program with\n%q, and is read as\n%q", rawArguments[i], got, e.Args)
+		if got, want := string(answer(t, "127.0.0.1:"+e.Service)), strings.Join(e.Args[1:], "\x00")+"\x00"; got != want {
+			t.Errorf("%q starts the program with\n%q, and is read as\n%q", rawArguments[i], got, want)
 		}
 	}
 }
