@@ -1,0 +1,137 @@
+package generate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"scgikit/internal/appfile"
+	"scgikit/internal/diag"
+)
+
+func acceptApache(s *Scope, a *appfile.App) diag.List {
+	list := append(acceptWeb(s, a), acceptDepth(a)...)
+	list = append(list, acceptExtra(s, a, a.HTTP.Extra.Apache, "*?[]")...)
+	if apacheOptionsOf(a).As == apacheVHost {
+		list = append(list, acceptHostBlock(s, a, apacheHostBlock)...)
+	} else {
+		list = append(list, noHostHere(s, a, "the virtual host")...)
+		for _, key := range []string{"listen", "root"} {
+			if a.IsSet("options.apache." + key) {
+				list = append(list, a.Warning("options.apache."+key, "not-carried", "belongs to a virtual host", "set options.apache.as: vhost, or remove it"))
+			}
+		}
+	}
+	for i, h := range a.HTTP.PassHeaders {
+		if strings.EqualFold(h, "Status") {
+			list = append(list, a.Problem(fmt.Sprintf("http.pass_headers[%d]", i), "cannot-carry", "apache never passes the Status line of the app on", "remove it"))
+		}
+	}
+	if a.IsSet("http.buffering") && a.HTTP.Buffering {
+		list = append(list, a.Warning("http.buffering", "not-carried", "apache passes an answer on as it comes", "nothing is lost; remove the key where no other web server needs it"))
+	}
+	for i, st := range a.HTTP.Static {
+		field := fmt.Sprintf("http.static[%d]", i)
+		if strings.ContainsAny(st.Dir, "*?[]") {
+			list = append(list, a.Problem(field+".dir", "cannot-quote", "apache takes *, ? and [] in the path of a folder for a pattern", "use a folder without them"))
+		}
+		if strings.ContainsAny(st.Index, "%#?") || strings.EqualFold(st.Index, "disabled") {
+			list = append(list, a.Problem(field+".index", "cannot-quote", "apache reads it as a URL, and disabled as a word of its own", "use a name without %, # and ?"))
+		}
+		list = append(list, warnRounding(s, a, map[string]time.Duration{field + ".expires": st.Expires})...)
+		list = append(list, sharedFolder(s, a, i)...)
+	}
+	if apacheOptionsOf(a).Module == apacheSCGI {
+		return append(list, acceptModSCGI(s, a)...)
+	}
+	if strings.ContainsAny(a.Listen.Unix, "|%#?<>") {
+		list = append(list, a.Problem("listen.unix", "cannot-quote", "apache reads | % # ? < and > in the path of a socket as parts of a URL", "use a path without them"))
+	}
+	t := a.HTTP.Timeouts
+	if t.Send != t.Read && a.IsSet("http.timeouts.send") {
+		list = append(list, a.Warning("http.timeouts.send", "not-carried",
+			fmt.Sprintf("apache has one time for sending and reading: %s", max(t.Send, t.Read)), "set both to one value"))
+	}
+	if len(a.Backends()) > 1 {
+		if a.HTTP.Balance.Method == appfile.IPHash {
+			list = append(list, a.Problem("http.balance.method", "cannot-carry", "apache has no balancing by the client's address", "set round-robin or least-conn"))
+		}
+		if a.HTTP.Balance.MaxFails > 1 {
+			list = append(list, a.Problem("http.balance.max_fails", "cannot-carry", "apache takes a backend out at its first failure", "set 1, or 0 for never"))
+		}
+		list = append(list, warnRounding(s, a, map[string]time.Duration{"http.balance.fail_timeout": a.HTTP.Balance.FailTimeout})...)
+	}
+	return list
+}
+
+// acceptModSCGI returns what mod_scgi adds: it speaks TCP to one backend, and
+// turns every answer with a relative Location into a request of its own.
+func acceptModSCGI(s *Scope, a *appfile.App) diag.List {
+	const hint = "set options.apache.module: proxy"
+	var list diag.List
+	if a.HTTP.RelativeRedirects == appfile.RedirectsPass {
+		list = append(list, a.Problem("options.apache.module", "cannot-carry",
+			"mod_scgi cannot pass a relative redirect on: it asks the app again, with GET, and answers 200", "set http.relative_redirects: internal if the app can bear that, or "+hint))
+	}
+	if a.Listen.Unix != "" {
+		list = append(list, a.Problem("listen.unix", "cannot-carry", "mod_scgi speaks TCP only", "set listen.tcp, or "+hint))
+	}
+	if len(a.Backends()) > 1 {
+		list = append(list, a.Problem("run.instances", "cannot-carry", "mod_scgi knows one backend", hint))
+	}
+	for _, field := range []string{"http.timeouts.connect", "http.timeouts.send"} {
+		if a.IsSet(field) {
+			list = append(list, a.Warning(field, "not-carried", "mod_scgi has one timeout, that of http.timeouts.read", hint))
+		}
+	}
+	list = append(list, warnRounding(s, a, map[string]time.Duration{"http.timeouts.read": a.HTTP.Timeouts.Read})...)
+	list = append(list, a.Warning("options.apache.module", "mod-scgi",
+		"mod_scgi answers chunked uploads with 411, always passes the Authorization header on, and tries a dead backend for 15 seconds", hint))
+	if len(a.HTTP.Params) > 0 {
+		list = append(list, reachesInner(s, a, "http.params", hint)...)
+	}
+	if len(a.HTTP.HideHeaders) > 0 {
+		list = append(list, reachesInner(s, a, "http.hide_headers", hint)...)
+	}
+	return list
+}
+
+// reachesInner warns that a field of an app holds for apps mounted below it as
+// well, because <Location> sections add up.
+func reachesInner(s *Scope, a *appfile.App, field, hint string) diag.List {
+	var list diag.List
+	for _, other := range s.Project.Apps {
+		if other == a || !strings.HasPrefix(other.HTTP.Mount, a.HTTP.Mount) || apacheOptionsOf(other).Module != apacheSCGI {
+			continue
+		}
+		p := a.Warning(field, "mod-scgi", "with mod_scgi it reaches "+other.Name+" as well, which is mounted below", hint)
+		span := other.Origin("http.mount").Span
+		p.Other = &span
+		list = append(list, p)
+	}
+	return list
+}
+
+// sharedFolder refuses a folder that another app serves in another way: a
+// <Directory> section is one for the whole server.
+func sharedFolder(s *Scope, a *appfile.App, i int) diag.List {
+	st := a.HTTP.Static[i]
+	for _, other := range s.Project.Apps {
+		for j, theirs := range other.HTTP.Static {
+			if other == a && j >= i {
+				break
+			}
+			if theirs.Dir != st.Dir || theirs.Expires == st.Expires && theirs.Index == st.Index &&
+				slices.Equal(other.HTTP.Allow, a.HTTP.Allow) && slices.Equal(other.HTTP.Deny, a.HTTP.Deny) {
+				continue
+			}
+			p := a.Problem(fmt.Sprintf("http.static[%d].dir", i), "shared-folder",
+				"apache has one set of rules for a folder, and "+other.Name+" serves it with others", "give both the same expires, index, allow and deny")
+			span := other.Origin(fmt.Sprintf("http.static[%d].dir", j)).Span
+			p.Other = &span
+			return diag.List{p}
+		}
+	}
+	return nil
+}
