@@ -271,10 +271,11 @@ func newApacheApp(a *appfile.App) *apacheApp {
 	}
 	slices.Sort(needs)
 	for _, module := range slices.Compact(needs) {
-		app.Modules = append(app.Modules, apacheNeed{
-			Module: module + "_module",
-			Text:   "scgikit: " + a.Name + " needs mod_" + module + "; on Debian: a2enmod " + module,
-		})
+		need := apacheNeed{Module: module + "_module", Text: "scgikit: " + a.Name + " needs mod_" + module + "; on Debian: a2enmod " + module}
+		if module == "scgi" {
+			need.Text = "scgikit: " + a.Name + " needs mod_scgi, which is no part of Apache: https://github.com/nascheme/scgi"
+		}
+		app.Modules = append(app.Modules, need)
 	}
 	return app
 }
