@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -338,6 +339,31 @@ func TestSecretsStayUnread(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestInterrupted: whatever an interruption stops, the code is 130.
+func TestInterrupted(t *testing.T) {
+	dir := project(t)
+	if code, _, stderr := runOnce(t, "-C", dir, "generate", "all"); code != exitOK {
+		t.Fatal(stderr)
+	}
+	for _, args := range [][]string{{"generate", "all", "--set", "run.nice=5"}, {"check"}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		var out, talk bytes.Buffer
+		e := &env{stdin: strings.NewReader(""), stdout: &out, stderr: &talk, lookup: os.LookupEnv}
+		code := e.execute(ctx, append([]string{"-C", dir, "-o", "json"}, args...))
+		if code != exitInterrupted || !strings.HasSuffix(talk.String(), "scgikit: interrupted\n") {
+			t.Errorf("%v: %d, %s", args, code, talk.String())
+		}
+		if err := oneJSON(out.String()); err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+	code, stdout, stderr := runOnce(t, "-C", dir, "generate", "all")
+	if code != exitOK || strings.Contains(stdout, "update") {
+		t.Errorf("an interrupted run wrote something: %d\n%s%s", code, stdout, stderr)
 	}
 }
 
