@@ -262,7 +262,7 @@ var codes = []Code{
 	},
 	{
 		"empty", "there is no description in the file",
-		"The file has nothing but comments. scgikit init writes a description to start from.",
+		"The file has nothing but comments. scgikit explain lists the fields.",
 		"",
 	},
 	{

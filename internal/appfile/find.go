@@ -83,7 +83,7 @@ func projectFiles(dir string) ([]string, error) {
 	case single:
 		return []string{singleFile}, nil
 	case len(files) == 0:
-		return nil, fmt.Errorf("%w: neither %s nor %s/*.yaml is here; scgikit init writes one", ErrNoDescription, singleFile, appsDir)
+		return nil, fmt.Errorf("%w: neither %s nor %s/*.yaml is here; name a file with -f", ErrNoDescription, singleFile, appsDir)
 	}
 	slices.Sort(files)
 	return files, nil

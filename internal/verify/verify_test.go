@@ -192,7 +192,7 @@ func TestApache(t *testing.T) {
 	good := conf("apache/a.conf", "apache", "server", "Alias \"/a/\" \"/srv/a/\"\n", "a")
 	bad := conf("apache/b.conf", "apache", "server", "\nNoSuchThing on\n", "b")
 	lacks := conf("apache/c.conf", "apache", "server",
-		"<IfModule !nonesuch_module>\n  Error \"scgikit(c): needs mod_nonesuch; load it\"\n</IfModule>\n", "c")
+		"<IfModule !nonesuch_module>\n  Error \"scgikit: c needs mod_nonesuch; load it\"\n</IfModule>\n", "c")
 	if r := only(t, setOf(t, good), new(Options), "apache"); r.Outcome != Accepted {
 		t.Errorf("good: %+v", r)
 	}

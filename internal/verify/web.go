@@ -92,8 +92,8 @@ func merged(base Result, all []Result) Result {
 }
 
 // askWeb writes the files into a folder of its own and asks the program. A
-// module that this machine's program lacks is nothing against the files: those
-// that say they need it are left out, and the rest is asked about again.
+// module that this machine's program lacks is nothing against the files: the
+// apps that need it are left out, and the rest is asked about again.
 func askWeb(ctx context.Context, p webserver.Program, files []fileset.File, o *Options, r *Result) error {
 	for {
 		text, rejected, err := askOnce(ctx, p, files, o, r.Program)
@@ -104,13 +104,15 @@ func askWeb(ctx context.Context, p webserver.Program, files []fileset.File, o *O
 			return nil
 		}
 		complaints := complaintsOf(text)
-		missing, name := missingModule(complaints, files)
-		if missing < 0 {
+		apps, why := missingModule(complaints, files)
+		if len(apps) == 0 {
 			r.Outcome, r.Complaints = Rejected, complaints
 			return nil
 		}
-		r.Outcome, r.Why = NotChecked, name
-		files = slices.Delete(slices.Clone(files), missing, missing+1)
+		r.Outcome, r.Why = NotChecked, why
+		files = slices.DeleteFunc(slices.Clone(files), func(f fileset.File) bool {
+			return slices.ContainsFunc(f.Apps, func(a string) bool { return slices.Contains(apps, a) })
+		})
 	}
 }
 
@@ -154,25 +156,29 @@ func tempDir() string {
 	return dir
 }
 
-// missingModule returns the file that a complaint says needs a module, as the
-// generated files for Apache do with an Error directive, and what it said; -1
-// where there is none.
-func missingModule(complaints []Complaint, files []fileset.File) (index int, message string) {
+// missingModule returns the apps of a file that says it needs a module, as the
+// generated files for Apache do with an Error directive, and what it said; no
+// apps where nothing says so.
+func missingModule(complaints []Complaint, files []fileset.File) (apps []string, why string) {
+	said := ""
 	for _, c := range complaints {
-		if !needsModule.MatchString(c.Message) {
-			continue
-		}
-		for _, other := range complaints {
-			i := slices.IndexFunc(files, func(f fileset.File) bool { return f.Path == other.Path })
-			if other.Path != "" && i >= 0 {
-				return i, needsModule.FindString(c.Message) + ", which this " + files[i].Target + " lacks"
-			}
+		if m := needsModule.FindStringSubmatch(c.Message); m != nil {
+			said = m[1]
 		}
 	}
-	return -1, ""
+	if said == "" {
+		return nil, ""
+	}
+	for _, c := range complaints {
+		i := slices.IndexFunc(files, func(f fileset.File) bool { return f.Path == c.Path })
+		if c.Path != "" && i >= 0 {
+			return files[i].Apps, said + ", which this " + files[i].Target + " lacks"
+		}
+	}
+	return nil, ""
 }
 
-var needsModule = regexp.MustCompile(`scgikit\([^)]*\): needs [^;]*`)
+var needsModule = regexp.MustCompile(`scgikit: (\S+ needs mod_\w+)`)
 
 // The places in messages of nginx ("… in PATH:3"), Lighttpd ("source: PATH
 // line: 3 pos: 1") and Apache ("Syntax error on line 3 of PATH:").
