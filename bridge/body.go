@@ -70,8 +70,7 @@ func (x *exchange) spoolBody(have []byte, rest int64) (stdin int, err error) {
 	}
 	if err != nil {
 		unix.Close(fd)
-		var r *refusal
-		if !errors.As(err, &r) {
+		if _, ok := errors.AsType[*refusal](err); !ok {
 			err = unable(x.script.name, "temporary file for the request body", err)
 		}
 		return -1, err
@@ -185,8 +184,8 @@ func openNamed(dir string) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	defer f.Close()
-	if err := os.Remove(f.Name()); err != nil {
+	defer func() { _ = f.Close() }()
+	if err := os.Remove(f.Name()); err != nil { //nolint:gosec // the name is CreateTemp's
 		return -1, err
 	}
 	return unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)

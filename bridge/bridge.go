@@ -121,7 +121,7 @@ func serve(conn *connection, log *logger, opts *Options) error {
 // receive reads the request's header block and checks what concerns the body.
 func receive(opts *Options) (scgi.Request, error) {
 	req, err := scgi.Receive(0, time.Now().Add(opts.HeaderTimeout))
-	var syntax *scgi.SyntaxError
+	syntax, isSyntax := errors.AsType[*scgi.SyntaxError](err)
 	switch {
 	case errors.Is(err, io.EOF):
 		return req, io.EOF
@@ -129,7 +129,7 @@ func receive(opts *Options) (scgi.Request, error) {
 		return req, refuse(408, "", err.Error())
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return req, refuse(400, "", "the connection ended inside the request's header block")
-	case errors.As(err, &syntax):
+	case isSyntax:
 		return req, refuse(400, "", "not an SCGI request: "+syntax.Error())
 	case err != nil:
 		return req, refuse(400, "", "read the request: "+err.Error())

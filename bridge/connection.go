@@ -108,8 +108,8 @@ func (c *connection) writeAll(p []byte, deadline time.Time) error {
 // refuse logs an error, once, and answers with its status if no answer has
 // begun.
 func (c *connection) refuse(err error, log *logger) {
-	var r *refusal
-	if !errors.As(err, &r) {
+	r, ok := errors.AsType[*refusal](err)
+	if !ok {
 		r = &refusal{status: 500, message: err.Error()}
 	}
 	if r.reported {
@@ -191,10 +191,7 @@ var errTime = errors.New("timed out")
 // Call it with pfds that keep their results where those matter.
 func poll(pfds []unix.PollFd, deadline time.Time) error {
 	for {
-		left := time.Until(deadline)
-		if left < 0 {
-			left = 0
-		}
+		left := max(time.Until(deadline), 0)
 		n, err := unix.Poll(pfds, int((left+time.Millisecond-1)/time.Millisecond))
 		switch {
 		case errors.Is(err, unix.EINTR):
@@ -202,7 +199,7 @@ func poll(pfds []unix.PollFd, deadline time.Time) error {
 			return err
 		case n > 0:
 			return nil
-		case left <= 0:
+		case left == 0:
 			return errTime
 		}
 	}

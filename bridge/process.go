@@ -43,7 +43,7 @@ func start(s *script, stdin int, env []string) (*process, error) {
 	p.pid, err = syscall.ForkExec(s.path, s.argv, &syscall.ProcAttr{
 		Dir:   s.dir(),
 		Env:   env,
-		Files: []uintptr{uintptr(stdin), uintptr(out[1]), uintptr(errs[1])}, //nolint:gosec // descriptors are not negative
+		Files: []uintptr{uintptr(stdin), uintptr(out[1]), uintptr(errs[1])},
 		Sys:   childAttributes(&p.exit),
 	})
 	if err != nil {
@@ -143,7 +143,7 @@ func readInterpreter(path string) (interpreter string, ok bool) {
 	if err != nil {
 		return "", false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	buf := make([]byte, 256)
 	n, _ := f.Read(buf)
 	line, _, _ := strings.Cut(string(buf[:n]), "\n")

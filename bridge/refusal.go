@@ -28,8 +28,8 @@ func unable(script, what string, err error) error {
 func (r *refusal) Error() string { return r.message }
 
 func isTemporary(err error) bool {
-	var r *refusal
-	return errors.As(err, &r) && r.temporary
+	r, ok := errors.AsType[*refusal](err)
+	return ok && r.temporary
 }
 
 func itoa[T int | int32 | int64](n T) string { return strconv.FormatInt(int64(n), 10) }

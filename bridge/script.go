@@ -286,9 +286,8 @@ func checkName(name string) error {
 
 // cannotLook is the refusal for a file that could not be looked at.
 func cannotLook(name, path string, err error) error {
-	var pathError *os.PathError
 	cause := err
-	if errors.As(err, &pathError) {
+	if pathError, ok := errors.AsType[*os.PathError](err); ok {
 		cause = pathError.Err
 	}
 	switch {

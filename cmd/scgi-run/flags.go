@@ -137,7 +137,7 @@ func setSize(to *int64) func(string) error {
 		if err != nil {
 			return usageError(strconv.Quote(value) + " is not a size like 500000, 64KiB or 10MiB")
 		}
-		*to = int64(n) * unit //nolint:gosec // bounded above: 31 bits and 30 for the unit
+		*to = int64(n) * unit // fits: 31 bits, and 30 for the unit
 		return nil
 	}
 }

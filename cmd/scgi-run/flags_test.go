@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -14,8 +16,9 @@ func run(t *testing.T, program string, args ...string) (stdout, stderr string, c
 	var out, errs strings.Builder
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Env = append(os.Environ(), noRaceSleep)
 	err := cmd.Run()
-	if _, ok := err.(*exec.ExitError); err != nil && !ok {
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		t.Fatal(err)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
@@ -31,7 +34,7 @@ func TestHelp(t *testing.T) {
 		if lines := strings.Split(out, "\n"); len(lines) < 10 || !strings.Contains(strings.Join(lines[:5], "\n"), "\n    ") {
 			t.Errorf("%v: no example at the start:\n%s", args, out)
 		}
-		for _, line := range strings.Split(out, "\n") {
+		for line := range strings.SplitSeq(out, "\n") {
 			if len([]rune(line)) > 110 {
 				t.Errorf("%v: long line %q", args, line)
 			}
@@ -155,7 +158,7 @@ func TestImports(t *testing.T) {
 	if err != nil {
 		t.Skipf("go list: %v", err)
 	}
-	for _, name := range strings.Fields(string(out)) {
+	for name := range strings.FieldsSeq(string(out)) {
 		switch name {
 		case "fmt", "net", "net/http", "os/exec", "os/user", "encoding/json", "regexp", "text/template", "flag", "log", "context":
 			t.Errorf("scgi-run imports %s", name)

@@ -9,6 +9,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 
 	"scgikit/bridge"
 )
@@ -80,11 +81,14 @@ func find(list []program, name string) *program {
 }
 
 func helpText(list []program) string {
-	text := helpHead
+	const column = 10
+	var b strings.Builder
+	b.WriteString(helpHead)
 	for _, p := range list {
-		text += "  " + p.name + "         "[:10-len(p.name)] + p.summary + "\n"
+		b.WriteString("  " + p.name + strings.Repeat(" ", column-len(p.name)) + p.summary + "\n")
 	}
-	return text + helpTail
+	b.WriteString(helpTail)
+	return b.String()
 }
 
 // help prints a help text to standard output.

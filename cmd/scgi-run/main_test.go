@@ -22,6 +22,10 @@ import (
 // something hangs.
 const patience = 30 * time.Second
 
+// noRaceSleep keeps a program with the race detector from sleeping for a second
+// before it ends.
+const noRaceSleep = "GORACE=atexit_sleep_ms=0"
+
 // The test binary is the program as well, under its name, and the CGI script,
 // as the interpreter of a #! line.
 func TestMain(m *testing.M) {
@@ -111,7 +115,7 @@ func (c call) begin(t *testing.T) *conversation {
 		cmd.Stderr = far
 	}
 	cmd.ExtraFiles = c.files
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir()}, c.env...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), noRaceSleep}, c.env...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 // What becomes of scripts that do odd things, and of good ones: each case is
 // something that at least one bridge or web server gets wrong.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	const head = "echo Content-Type: text/plain; echo; "
 	sh := func(text string) string { return "#!/bin/sh\n" + text + "\n" }
 	large := strings.Repeat("x", 300_000)

@@ -40,6 +40,7 @@ func app(t *testing.T, name string, c call) call {
 
 // What becomes of apps that are right, and of those that are not.
 func TestApps(t *testing.T) {
+	t.Parallel()
 	query := func(text string) call { return call{headers: []header{{"QUERY_STRING", text}}} }
 	tests := []struct {
 		app    string
@@ -148,6 +149,7 @@ func TestAppOutput(t *testing.T) {
 }
 
 func TestAppInput(t *testing.T) {
+	t.Parallel()
 	const body = "one\ntwo\n\nfour"
 	for how, want := range map[string]string{
 		"part": "one", "all": body, "pieces": "on|e\ntwo\n\nfour||", "zero": "|" + body, "none": body,
@@ -183,10 +185,19 @@ func TestEnviron(t *testing.T) {
 			{"QUERY_STRING", "x=%C3%A9"},
 			{"REQUEST_SCHEME", "https"},
 			{"HTTP_HOST", "example.org:8443"},
-			{"HTTP_X", "1"}, {"HTTP_X", "2"}, {"HTTP_COOKIE", "a=1"}, {"HTTP_COOKIE", "b=2"},
-			{"CONTENT_TYPE", ""}, {"REMOTE_USER", ""}, {"SERVER_NAME", ""},
+			{"HTTP_X", "1"},
+			{"HTTP_X", "2"},
+			{"HTTP_COOKIE", "a=1"},
+			{"HTTP_COOKIE", "b=2"},
+			{"CONTENT_TYPE", ""},
+			{"REMOTE_USER", ""},
+			{"SERVER_NAME", ""},
 			{"OWN_PARAMETER", "from the web server"},
-			{"HTTP_PROXY", "http://evil/"}, {"HTTP_CONTENT_LENGTH", "9"}, {"HTTP_TRANSFER_ENCODING", "chunked"}, {"PATH", "/evil"}, {"LD_LIBRARY_PATH", "/evil"},
+			{"HTTP_PROXY", "http://evil/"},
+			{"HTTP_CONTENT_LENGTH", "9"},
+			{"HTTP_TRANSFER_ENCODING", "chunked"},
+			{"PATH", "/evil"},
+			{"LD_LIBRARY_PATH", "/evil"},
 		},
 	}).do(t)
 	want := `GATEWAY_INTERFACE='CGI/1.1'
@@ -217,6 +228,7 @@ sys.argv=['scgi-run']`
 
 // SCRIPT_NAME and PATH_INFO, whatever the web server makes of them.
 func TestAppPaths(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name         string
 		headers      []header
@@ -245,6 +257,7 @@ func TestAppPaths(t *testing.T) {
 
 // The shim refuses what the bridge refuses.
 func TestAppBadRequests(t *testing.T) {
+	t.Parallel()
 	get, scgi := header{"REQUEST_METHOD", "GET"}, header{"SCGI", "1"}
 	for _, tt := range []struct{ name, raw, status, log string }{
 		{"HTTP", "GET / HTTP/1.1\r\n\r\n", "400 Bad Request", "this is HTTP"},
@@ -311,6 +324,7 @@ func TestAppLoad(t *testing.T) {
 }
 
 func TestAppTimeout(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"sleeps", "spins", "sleeps_after_head"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

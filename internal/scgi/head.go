@@ -181,11 +181,11 @@ func readHead(r *bufio.Reader, limit int) ([]byte, error) {
 			return nil, ErrHeadSize
 		}
 		block = append(block, piece...)
-		switch err { //nolint:errorlint // bufio and io return these two unwrapped
-		case nil:
-		case bufio.ErrBufferFull:
+		switch {
+		case err == nil:
+		case errors.Is(err, bufio.ErrBufferFull):
 			continue
-		case io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil, ErrNoHead
 		default:
 			return nil, err

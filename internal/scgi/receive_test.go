@@ -18,8 +18,8 @@ import (
 func pair(t *testing.T, kind string) (near, far *os.File) {
 	t.Helper()
 	if kind == "pipe" {
-		near, far, err := os.Pipe()
-		if err != nil {
+		var err error
+		if near, far, err = os.Pipe(); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { near.Close(); far.Close() })

@@ -13,7 +13,9 @@
 package scgi
 
 import (
+	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -44,9 +46,9 @@ type Request struct {
 
 // Get returns the value of the last parameter with this name.
 func (r *Request) Get(name string) (value string, ok bool) {
-	for i := len(r.Headers) - 1; i >= 0; i-- {
-		if r.Headers[i].Name == name {
-			return r.Headers[i].Value, true
+	for _, h := range slices.Backward(r.Headers) {
+		if h.Name == name {
+			return h.Value, true
 		}
 	}
 	return "", false
@@ -95,13 +97,13 @@ func ReadRequest(r io.Reader) (Request, error) {
 	for {
 		prefix = prefix[:len(prefix)+1]
 		if _, err := io.ReadFull(r, prefix[len(prefix)-1:]); err != nil {
-			if len(prefix) > 1 && err == io.EOF {
+			if len(prefix) > 1 && errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return Request{}, err
 		}
 		length, size, err := parsePrefix(prefix)
-		if err == io.ErrUnexpectedEOF {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
 			continue
 		}
 		if err != nil {
@@ -109,7 +111,7 @@ func ReadRequest(r io.Reader) (Request, error) {
 		}
 		block := make([]byte, length+1)
 		if _, err := io.ReadFull(r, block); err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return Request{}, err
