@@ -647,6 +647,7 @@ func TestPipes(t *testing.T) {
 		c := call{headers: []header{{"SCRIPT_NAME", "/echo"}}, body: strings.Repeat("x", size)}
 		cmd := exec.CommandContext(t.Context(), scgiRun(t), "bridge", "--mount=/", dir)
 		cmd.Stdin = strings.NewReader(c.request() + "what follows")
+		cmd.Env = append(os.Environ(), noRaceSleep)
 		out, err := cmd.Output()
 		if err != nil || string(out) != "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n"+c.body {
 			t.Errorf("%d bytes: %.200q, %v", size, out, err)

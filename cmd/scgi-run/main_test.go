@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) > 1 {
 		if child, ok := strings.CutPrefix(os.Args[1], "cgi:"); ok {
-			os.Exit(runChild(child))
+			syscall.Exit(runChild(child)) // without the race detector's sleep
 		}
 	}
 	os.Exit(m.Run())
@@ -85,7 +85,12 @@ type conversation struct {
 // begin starts scgi-run on one end of a connection.
 func (c call) begin(t *testing.T) *conversation {
 	t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	// No program that another test starts meanwhile may get a copy.
+	syscall.ForkLock.RLock()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	unix.CloseOnExec(fds[0])
+	unix.CloseOnExec(fds[1])
+	syscall.ForkLock.RUnlock()
 	if err != nil {
 		t.Fatal(err)
 	}
