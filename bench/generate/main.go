@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -40,44 +41,76 @@ func run(apps, rounds int, bin string) error {
 	if err != nil {
 		return err
 	}
-	var together, apart []measure.Sample
 	var size total
+	results := []*result{{name: "rendered, to stdout", stdout: true}, {name: "written to files"}}
 	for range rounds {
-		out := filepath.Join(dir, "deploy")
-		sample, err := measure.Run(dir, scgikit, "generate", "all", "--out-dir", out)
-		if err != nil {
-			return err
-		}
-		together = append(together, sample)
-		if size, err = measureTree(out); err != nil {
-			return err
-		}
-		if sample, err = eachApart(dir, scgikit, names); err != nil {
-			return err
-		}
-		apart = append(apart, sample)
-		for _, old := range []string{out, filepath.Join(dir, "apart")} {
-			if err := os.RemoveAll(old); err != nil {
+		for _, r := range results {
+			if err := r.round(dir, scgikit, names); err != nil {
 				return err
+			}
+			if r.size.files > 0 {
+				size = r.size
 			}
 		}
 	}
-	show(apps, rounds, size, together, apart)
+	fmt.Printf("generate all, %d apps, %d files of %d KiB together; %d rounds, median (min-max)\n", apps, size.files, size.bytes>>10, rounds)
+	fmt.Println(measure.Machine())
+	for _, r := range results {
+		r.show()
+	}
 	return nil
 }
 
-// eachApart starts the tool once for each app.
-func eachApart(dir, scgikit string, names []string) (measure.Sample, error) {
+// result is what one way to use the tool costs, once for all apps together and
+// once with a start of the tool for each app.
+type result struct {
+	name            string
+	stdout          bool
+	together, apart []measure.Sample
+	size            total
+}
+
+// round measures both, one after the other, and removes what was written.
+func (r *result) round(dir, scgikit string, names []string) error {
+	out := filepath.Join(dir, "deploy")
+	sample, err := measure.Run(dir, scgikit, r.args(out)...)
+	if err != nil {
+		return err
+	}
+	r.together = append(r.together, sample)
+	if !r.stdout {
+		if r.size, err = measureTree(out); err != nil {
+			return err
+		}
+	}
 	var sum measure.Sample
 	for _, name := range names {
-		s, err := measure.Run(dir, scgikit, "generate", "all",
-			"-f", filepath.Join("apps", name+".yaml"), "--out-dir", filepath.Join(dir, "apart", name))
-		if err != nil {
-			return sum, err
+		args := append(r.args(filepath.Join(dir, "apart", name)), "-f", filepath.Join("apps", name+".yaml"))
+		if sample, err = measure.Run(dir, scgikit, args...); err != nil {
+			return err
 		}
-		sum = sum.Add(s)
+		sum = sum.Add(sample)
 	}
-	return sum, nil
+	r.apart = append(r.apart, sum)
+	return errors.Join(os.RemoveAll(out), os.RemoveAll(filepath.Join(dir, "apart")))
+}
+
+func (r *result) args(out string) []string {
+	if r.stdout {
+		return []string{"generate", "all", "--stdout"}
+	}
+	return []string{"generate", "all", "--out-dir", out}
+}
+
+func (r *result) show() {
+	fmt.Printf("%-24s %-28s %s\n", r.name, "CPU ms", "wall ms")
+	line := func(name string, values func(func(measure.Sample) time.Duration) []float64) {
+		fmt.Printf("  %-22s %-28s %s\n", name, measure.SpreadOf(values(measure.CPU)), measure.SpreadOf(values(measure.Wall)))
+	}
+	type part = func(measure.Sample) time.Duration
+	line("one process", func(of part) []float64 { return measure.Milliseconds(r.together, of) })
+	line("one process an app", func(of part) []float64 { return measure.Milliseconds(r.apart, of) })
+	line("ratio", func(of part) []float64 { return measure.Ratios(r.apart, r.together, of) })
 }
 
 // writeProject writes the descriptions: by turns a program that listens by
@@ -157,17 +190,4 @@ func measureTree(dir string) (total, error) {
 		return nil
 	})
 	return t, err
-}
-
-func show(apps, rounds int, size total, together, apart []measure.Sample) {
-	fmt.Printf("generate all, %d apps, %d files of %d KiB together; %d rounds, median (min-max)\n",
-		apps, size.files, size.bytes>>10, rounds)
-	fmt.Println(measure.Machine())
-	fmt.Printf("%-24s %-26s %s\n", "", "CPU ms", "wall ms")
-	line := func(name string, values func(func(measure.Sample) time.Duration) []float64) {
-		fmt.Printf("%-24s %-26s %s\n", name, measure.SpreadOf(values(measure.CPU)), measure.SpreadOf(values(measure.Wall)))
-	}
-	line("one process", func(of func(measure.Sample) time.Duration) []float64 { return measure.Milliseconds(together, of) })
-	line("one process an app", func(of func(measure.Sample) time.Duration) []float64 { return measure.Milliseconds(apart, of) })
-	line("ratio", func(of func(measure.Sample) time.Duration) []float64 { return measure.Ratios(apart, together, of) })
 }

@@ -18,6 +18,12 @@ const events = `{"Action":"start","Package":"p"}
 {"Action":"fail","Package":"p","Test":"TestBad","Elapsed":0}
 {"Action":"output","Package":"p","Test":"TestLeftOut","Output":"    need.go:32: nginx is not on this machine\n"}
 {"Action":"skip","Package":"p","Test":"TestLeftOut","Elapsed":0}
+{"Action":"output","Package":"p","Test":"TestB","Output":"    need.go:32: nginx is not on this machine\n"}
+{"Action":"skip","Package":"p","Test":"TestB","Elapsed":0}
+{"Action":"output","Package":"p","Test":"TestC","Output":"    need.go:32: nginx is not on this machine\n"}
+{"Action":"skip","Package":"p","Test":"TestC","Elapsed":0}
+{"Action":"output","Package":"p","Test":"TestD","Output":"    need.go:32: nginx is not on this machine\n"}
+{"Action":"skip","Package":"p","Test":"TestD","Elapsed":0}
 {"Action":"output","Package":"p","Output":"FAIL\n"}
 {"Action":"output","Package":"p","Output":"FAIL\tp\t0.012s\n"}
 {"Action":"fail","Package":"p","Elapsed":0.012}
@@ -37,8 +43,8 @@ q/q.go:1:1: expected 'package'
 not JSON at all
 FAIL	q [build failed]
 ok  	r	0.1s
-SKIP p TestLeftOut: nginx is not on this machine
-tests: 1 passed, 2 failed, 1 skipped
+SKIP 4, nginx is not on this machine: p TestLeftOut, p TestB, p TestC, …
+tests: 1 passed, 2 failed, 4 skipped
 `
 
 func TestSummary(t *testing.T) {

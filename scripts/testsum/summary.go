@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -24,7 +26,8 @@ type summary struct {
 
 	passed, failed int
 	failedIn       map[string]bool // packages with a test that failed
-	skips          []string
+	skipped        int
+	skips          map[string][]string // the tests that were skipped, by reason
 }
 
 // add takes one event, and writes what is to be seen at once.
@@ -41,7 +44,7 @@ func (s *summary) add(e event) {
 		}
 	case "skip":
 		if e.Test != "" {
-			s.skips = append(s.skips, fmt.Sprintf("%s %s: %s", e.Package, e.Test, reason(s.take(e))))
+			s.skip(e)
 		}
 	case "fail":
 		fmt.Fprint(s.w, s.take(e))
@@ -92,13 +95,32 @@ func (s *summary) take(e event) string {
 	return kept.String()
 }
 
-// finish writes the last lines: skipped tests, then the counts.
-func (s *summary) finish() {
-	for _, skip := range s.skips {
-		fmt.Fprintln(s.w, "SKIP", skip)
+// skip notes a skipped test under its reason.
+func (s *summary) skip(e event) {
+	if s.skips == nil {
+		s.skips = make(map[string][]string)
 	}
-	fmt.Fprintf(s.w, "tests: %d passed, %d failed, %d skipped\n", s.passed, s.failed, len(s.skips))
+	why := reason(s.take(e))
+	s.skips[why] = append(s.skips[why], e.Package+" "+e.Test)
+	s.skipped++
 }
+
+// finish writes the last lines: each reason to skip with its tests, then the
+// counts.
+func (s *summary) finish() {
+	for _, why := range slices.Sorted(maps.Keys(s.skips)) {
+		tests := s.skips[why]
+		fmt.Fprintf(s.w, "SKIP %d, %s: %s", len(tests), why, strings.Join(tests[:min(len(tests), namedSkips)], ", "))
+		if len(tests) > namedSkips {
+			fmt.Fprint(s.w, ", …")
+		}
+		fmt.Fprintln(s.w)
+	}
+	fmt.Fprintf(s.w, "tests: %d passed, %d failed, %d skipped\n", s.passed, s.failed, s.skipped)
+}
+
+// namedSkips is how many tests of one reason are named.
+const namedSkips = 3
 
 var (
 	// packageLine is go test's result of one package.
