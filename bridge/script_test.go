@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"scgikit/internal/need"
 	"scgikit/internal/scgi"
 )
 
@@ -227,9 +228,7 @@ func TestSingleProgramRefusals(t *testing.T) {
 
 // A script that belongs to some third user is not run.
 func TestOwner(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can give files away")
-	}
+	need.Root(t) // only root can give files away
 	dir := site(t)
 	opts := &Options{Path: dir + "/", Mount: "/cgi"}
 	chown := func(path string, uid int) {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"scgikit/internal/need"
 )
 
 // endBackground ends a process that a script has left behind.
@@ -509,7 +511,7 @@ func TestAnswerEndsBeforeScript(t *testing.T) {
 // No descriptor of the starter or the bridge reaches the script.
 func TestDescriptors(t *testing.T) {
 	if !hasProc() {
-		t.Skip("no /proc")
+		need.Missing(t, "proc")
 	}
 	dir := folder(t, map[string]string{"script": "#!/bin/sh\necho A: b; echo; exec ls /proc/self/fd\n"})
 	extra, err := os.Open(os.DevNull)
@@ -528,7 +530,7 @@ func TestDescriptors(t *testing.T) {
 // Signals that the starter ignores have their default meaning in the script.
 func TestSignals(t *testing.T) {
 	if !hasProc() {
-		t.Skip("no /proc")
+		need.Missing(t, "proc")
 	}
 	dir := folder(t, map[string]string{"script": "#!/bin/sh\necho A: b; echo; grep -E '^Sig(Ign|Blk)' /proc/self/status\n"})
 	for _, mode := range []string{"--timeout=60s", "--handoff"} {
