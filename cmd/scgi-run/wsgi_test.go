@@ -328,7 +328,7 @@ func TestAppTimeout(t *testing.T) {
 	for _, name := range []string{"sleeps", "spins", "sleeps_after_head"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := app(t, "apps:"+name, call{args: []string{"--timeout=700ms"}})
+			c := app(t, "apps:"+name, call{args: []string{"--timeout=1500ms"}})
 			a := c.do(t)
 			if want := "504 Gateway Timeout"; a.status != want && name != "sleeps_after_head" {
 				t.Errorf("answer %q", a.raw)
@@ -336,7 +336,7 @@ func TestAppTimeout(t *testing.T) {
 			if name == "sleeps_after_head" && a.body != "begun" {
 				t.Errorf("answer %q", a.raw)
 			}
-			if a.code != 1 || !strings.Contains(a.log, "no progress for 0.7s") || !strings.Contains(a.log, "apps.py") {
+			if a.code != 1 || !strings.Contains(a.log, "no progress for 1.5s") || !strings.Contains(a.log, "apps.py") {
 				t.Errorf("exit code %d, log %q", a.code, a.log)
 			}
 			if name == "sleeps" {
