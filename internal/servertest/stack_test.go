@@ -151,18 +151,16 @@ func logDir(t *testing.T, s *stack, name string) {
 func start(t *testing.T, inetd Inetd) *stack {
 	t.Helper()
 	need.Root(t)
-	for _, name := range []string{"python3", "git-http-backend", "awstats", "multilog", "setuidgid"} {
-		switch name {
-		case "git-http-backend":
-			if _, err := os.Stat("/usr/lib/git-core/git-http-backend"); err != nil {
-				need.Missing(t, name)
-			}
-		case "awstats":
-			if _, err := os.Stat("/usr/lib/cgi-bin/awstats.pl"); err != nil {
-				need.Missing(t, name)
-			}
-		default:
-			need.Program(t, name)
+	for _, name := range []string{"python3", "git", "multilog", "setuidgid"} {
+		need.Program(t, name)
+	}
+	for name, file := range map[string]string{
+		"git-http-backend": "/usr/lib/git-core/git-http-backend",
+		"awstats":          "/usr/lib/cgi-bin/awstats.pl",
+		"cgit":             "/usr/lib/cgit/cgit.cgi",
+	} {
+		if _, err := os.Stat(file); err != nil {
+			need.Missing(t, name)
 		}
 	}
 	inetd.Program(t)
@@ -183,6 +181,8 @@ func start(t *testing.T, inetd Inetd) *stack {
 	s.addInetd(t, inetd, "stats", address("stats"), "vars.stats="+src["stats"])
 	repository(t, src["git"])
 	s.addInetd(t, inetd, "git", address("git"), "vars.git="+src["git"])
+	cgit(t, s.dir, src["git"])
+	s.addInetd(t, inetd, "cgit", address("cgit"))
 	inetd.Start(t, s.dir, s.logs(), s.inetd, s.addrs...)
 
 	blog := fmt.Sprintf("127.0.0.1:%d", Port(t))
@@ -241,6 +241,34 @@ func repository(t *testing.T, dir string) {
 	}
 	if out, err := exec.Command("chown", "-R", "www-data:www-data", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// cgit writes the description of cgit over the repositories of the git example.
+func cgit(t *testing.T, dir, git string) {
+	t.Helper()
+	src := filepath.Join(dir, "src", "cgit")
+	if err := os.MkdirAll(src, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"cgitrc": "virtual-root=/cgit/\nscan-path=" + git + "/repositories\nsnapshots=tar.gz\n",
+		"scgikit.yaml": `apiVersion: scgikit/v1
+name: cgit
+type: cgi
+run:
+  user: www-data
+  env: {CGIT_CONFIG: ` + src + `/cgitrc}
+cgi: {script: /usr/lib/cgit/cgit.cgi}
+listen: {unix: /run/cgit/sock}
+http:
+  mount: /cgit/
+  static: [{url: /cgit-css/, dir: /usr/share/cgit/}]
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(src, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -363,6 +391,8 @@ func behind(t *testing.T, s *stack, program webserver.Program) map[string]string
 		{name: "WSGI", path: "/test/a%20b", status: 200, want: "SCRIPT_NAME=/test\nPATH_INFO=/a b\n"},
 		{name: "WSGI beside the mount", path: "/test2", status: 404},
 		{name: "AWStats", path: "/stats/?configdir=" + filepath.Join(s.dir, "src", "stats"), status: 200, want: "Statistics for"},
+		{name: "cgit", path: "/cgit/hello.git/tree/README", status: 200, want: "Cloned through git-http-backend."},
+		{name: "cgit, static file", path: "/cgit-css/cgit.css", status: 200, want: "cgit"},
 		{name: "git", path: "/git/hello.git/info/refs?service=git-upload-pack", status: 200, want: "refs/heads/"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
