@@ -42,16 +42,19 @@ func closeInherited() {
 
 // resetSignals gives signals that the starter ignores their default meaning,
 // for this process and the script: a shell without job control starts programs
-// in the background with SIGINT ignored, and what is ignored stays so across
-// exec. Go resets the signals that it handles; these it leaves as they are. A
-// zeroed structure is the default action on every architecture.
+// in the background with SIGINT ignored, and posix_spawn of glibc leaves the two
+// signals that it keeps for itself (32 and 33) ignored; what is ignored stays so
+// across exec. Go resets the signals that it handles; these it leaves as they
+// are. A zeroed structure is the default action on every architecture.
+//
+// Source: glibc sysdeps/unix/sysv/linux/spawni.c, __spawni_child.
 func resetSignals() {
 	var action [64]byte
 	size := uintptr(8) // of the kernel's set of signals
 	if strings.HasPrefix(runtime.GOARCH, "mips") {
 		size = 16
 	}
-	for _, sig := range [...]syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
+	for _, sig := range [...]syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, 32, 33} {
 		_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, size, 0, 0) //nolint:gosec // the kernel only reads it
 	}
 	var none unix.Sigset_t
