@@ -80,11 +80,6 @@ func TestPython(t *testing.T) {
 // needed finds the programs that tests ask internal/need for.
 var needed = regexp.MustCompile(`need\.(?:Program|Missing)\(\w+, "([^"]+)"\)`)
 
-// byHand are programs that no package of Debian brings, so that "make test" can
-// not install them: mod_scgi is built from its source, and SCGIKIT_MOD_SCGI
-// names the module.
-var byHand = []string{"mod_scgi"}
-
 // TestNeedList holds the list in the Makefile to what the tests need: a
 // program that is not in it could be missing without any test failing.
 func TestNeedList(t *testing.T) {
@@ -98,7 +93,7 @@ func TestNeedList(t *testing.T) {
 	}
 	for _, name := range repository(t, isGo) {
 		for _, match := range needed.FindAllStringSubmatch(read(t, name), -1) {
-			if !slices.Contains(list, match[1]) && !slices.Contains(byHand, match[1]) {
+			if !slices.Contains(list, match[1]) {
 				t.Errorf("%s needs %s, which the NEED list of the Makefile leaves out", name, match[1])
 			}
 		}
