@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"scgikit/internal/appfile"
+	"scgikit/internal/deploy"
 	"scgikit/internal/diag"
 	"scgikit/internal/inetdconf"
 	"scgikit/internal/verify"
@@ -40,7 +41,7 @@ A step for CI, and for .git/hooks/pre-commit:
   scgikit validate --strict && scgikit check --require nginx`,
 		Example: "  scgikit check\n  scgikit check --require nginx,lighttpd",
 		GroupID: groupReview,
-		Args:    plainArgs(cobra.NoArgs),
+		Args:    wants(0, 0),
 		PreRunE: exclusive("no-parsers", "require"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, name := range require {
@@ -54,6 +55,8 @@ A step for CI, and for .git/hooks/pre-commit:
 	flags.add(cmd, e)
 	cmd.Flags().BoolVar(&noParsers, "no-parsers", false, "only compare the files")
 	cmd.Flags().StringSliceVar(&require, "require", nil, "`TARGETS` whose program must be there, with commas between")
+	// This fails only for a flag that does not exist or has a function already.
+	_ = cmd.RegisterFlagCompletionFunc("require", targetArgs())
 	return cmd
 }
 
@@ -121,7 +124,7 @@ func (e *env) verdict(out *checkJSON, rejected int, absent []string) error {
 	var parts []string
 	code := exitOK
 	if len(out.Differences) > 0 {
-		e.hint("run scgikit generate (with --prune for orphans) and commit the result")
+		e.hintDifferences(out.Differences)
 		parts, code = append(parts, plural(len(out.Differences), "difference")), exitFailed
 	}
 	if len(absent) > 0 {
@@ -136,8 +139,22 @@ func (e *env) verdict(out *checkJSON, rejected int, absent []string) error {
 	}
 	// Said here: the result is on stdout already, and report adds nothing to it.
 	message := "check: " + strings.Join(parts, ", ")
-	fmt.Fprintln(e.stderr, "scgikit: "+message)
+	e.talk("%s", message)
 	return &failure{code: code, told: true, err: errors.New(message)}
+}
+
+// hintDifferences says what to do about files that are not as rendered. Those
+// that a person wrote are not overwritten, so that generating again would fail.
+func (e *env) hintDifferences(list []difference) {
+	byHand := func(d difference) bool {
+		return slices.Contains([]string{deploy.Edited.String(), deploy.OrphanEdited.String(), deploy.Foreign.String()}, d.State)
+	}
+	if slices.ContainsFunc(list, byHand) {
+		e.hint("put what was edited into the description or a template, then run scgikit generate --force")
+	}
+	if slices.ContainsFunc(list, func(d difference) bool { return !byHand(d) }) {
+		e.hint("run scgikit generate (with --prune for orphans) and commit the result")
+	}
 }
 
 func acceptedBy(parsers []parserJSON) string {

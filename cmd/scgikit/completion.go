@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -21,7 +22,7 @@ your shell looks for such files:
 		Example:     "  source <(scgikit completion bash)",
 		GroupID:     groupMachine,
 		ValidArgs:   shells,
-		Args:        plainArgs(cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)),
+		Args:        wants(1, 1),
 		Annotations: map[string]string{settingsOptional: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var script bytes.Buffer
@@ -33,6 +34,8 @@ your shell looks for such files:
 				err = cmd.Root().GenZshCompletion(&script)
 			case "fish":
 				err = cmd.Root().GenFishCompletion(&script, true)
+			default:
+				return usagef("the shells are "+strings.Join(shells, ", "), "there is no completion for %q", args[0])
 			}
 			if err != nil {
 				return err

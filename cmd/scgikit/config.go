@@ -14,7 +14,7 @@ func newConfigCmd(e *env) *cobra.Command {
 		Use:     "view",
 		Short:   "show every setting and where it comes from",
 		Example: "  scgikit config view\n  SCGIKIT_OUT_DIR=conf scgikit config view -o json",
-		Args:    plainArgs(cobra.NoArgs),
+		Args:    wants(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			values := e.settings.values
 			return e.result(map[string]any{"settings": values}, func(w io.Writer) error {
@@ -26,7 +26,7 @@ func newConfigCmd(e *env) *cobra.Command {
 		Use:         "path",
 		Short:       "show the files that settings are read from, the strongest last",
 		Example:     "  scgikit config path",
-		Args:        plainArgs(cobra.NoArgs),
+		Args:        wants(0, 0),
 		Annotations: map[string]string{settingsOptional: "yes"},
 		RunE: func(*cobra.Command, []string) error {
 			files := e.settingsFiles()

@@ -47,9 +47,9 @@ func (e *env) diff(flags *renderFlags, words []string, nameOnly, stat bool) erro
 		for _, d := range list {
 			switch {
 			case nameOnly:
-				fmt.Fprintln(w, d.Path)
+				fmt.Fprintln(w, visible(d.Path))
 			case stat:
-				fmt.Fprintf(w, "%-13s  +%-4d -%-4d  %s\n", d.State, d.Added, d.Removed, d.Path)
+				fmt.Fprintf(w, "%-13s  +%-4d -%-4d  %s\n", d.State, d.Added, d.Removed, visible(d.Path))
 			default:
 				writeDiff(w, d.Diff, color)
 			}
@@ -59,7 +59,7 @@ func (e *env) diff(flags *renderFlags, words []string, nameOnly, stat bool) erro
 	if !nameOnly && !stat && len(list) > 0 {
 		err = e.paged(value, write)
 	} else {
-		err = e.result(value, write)
+		err = e.styled(value, write)
 	}
 	if err != nil || len(list) == 0 {
 		return err
@@ -92,7 +92,7 @@ func (e *env) compare(flags *renderFlags, words []string) ([]difference, *render
 func (e *env) paged(value any, text func(w io.Writer) error) error {
 	words := strings.Fields(e.settings.Pager)
 	if len(words) == 0 || e.settings.Output != "text" || !isTerminal(e.stdout) {
-		return e.result(value, text)
+		return e.styled(value, text)
 	}
 	var b bytes.Buffer
 	if err := text(&b); err != nil {

@@ -61,7 +61,7 @@ func differenceOf(folder *deploy.Folder, c *deploy.Change) difference {
 	case deploy.Same:
 	}
 	if c.Kind == fileset.Symlink {
-		d.Diff = fmt.Sprintf("diff %s %s\nsymbolic link to %s\n", old, now, visible(c.Link))
+		d.Diff = fmt.Sprintf("diff %s %s\nsymbolic link to %s\n", visible(old), visible(now), visible(c.Link))
 		return d
 	}
 	body := diff.Diff(old, c.Old, now, c.New)
@@ -69,27 +69,9 @@ func differenceOf(folder *deploy.Folder, c *deploy.Change) difference {
 	if body == nil {
 		first = fmt.Appendf(nil, "diff %s %s", old, now)
 	}
-	d.Diff = string(first) + "\n" + head + visible(string(rest))
+	d.Diff = visible(string(first) + "\n" + head + string(rest))
 	d.Added, d.Removed = countLines(d.Diff)
 	return d
-}
-
-// visible writes control characters as \xNN: generated files hold none, and
-// those of an edited one must not reach a terminal.
-func visible(s string) string {
-	control := func(r rune) bool { return (r < ' ' && r != '\n' && r != '\t') || (r >= 0x7f && r <= 0x9f) }
-	if strings.IndexFunc(s, control) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if control(r) {
-			fmt.Fprintf(&b, `\x%02x`, r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
 }
 
 func countLines(text string) (added, removed int) {

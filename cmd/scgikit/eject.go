@@ -31,7 +31,7 @@ Templates are looked for in the project (--templates), then in the user's
 $XDG_CONFIG_HOME/scgikit/templates, then among the built-in ones.`,
 		Example: "  scgikit eject\n  scgikit eject nginx/location.conf.tmpl",
 		GroupID: groupReview,
-		Args:    plainArgs(cobra.MaximumNArgs(1)),
+		Args:    wants(0, 1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return templateNames(), cobra.ShellCompDirectiveNoFileComp
 		},

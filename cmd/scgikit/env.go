@@ -99,7 +99,7 @@ func (e *env) folder() string {
 	return e.flags.dir
 }
 
-// home returns the folder of the user's own settings, or "".
+// configHome returns the folder of the user's own settings, or "".
 func (e *env) configHome() string {
 	if dir, ok := e.lookup("XDG_CONFIG_HOME"); ok && filepath.IsAbs(dir) {
 		return filepath.Join(dir, "scgikit")

@@ -31,7 +31,7 @@ a warning, "refuses" is an error, "-" is a matter of another part of the set-up.
   scgikit explain --resolved
   scgikit explain --matrix`,
 		GroupID: groupDescribe,
-		Args:    plainArgs(cobra.MaximumNArgs(1)),
+		Args:    wants(0, 1),
 		PreRunE: exclusive("resolved", "matrix"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return explainable(), cobra.ShellCompDirectiveNoFileComp
@@ -275,7 +275,7 @@ func writeResolved(w io.Writer, fields []appfile.ResolvedField) {
 		if at := f.Place.String(); at != "" {
 			from += " " + at
 		}
-		rows = append(rows, []string{f.Path, cmp.Or(visible(f.Value), "-"), from})
+		rows = append(rows, []string{f.Path, cmp.Or(f.Value, "-"), from})
 	}
 	fmt.Fprint(w, columns("", rows))
 }

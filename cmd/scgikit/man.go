@@ -20,7 +20,7 @@ to a folder, which is made where it is missing. The pages hold no date, so that
 equal programs write equal pages.`,
 		Example:     "  scgikit man /tmp/man && man -l /tmp/man/scgikit.1",
 		GroupID:     groupMachine,
-		Args:        plainArgs(cobra.ExactArgs(1)),
+		Args:        wants(1, 1),
 		Annotations: map[string]string{settingsOptional: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := e.path(args[0])

@@ -5,7 +5,10 @@ package main
 //   - results go to stdout, talk goes to stderr as "scgikit: …" and "scgikit: hint: …";
 //   - with -o json or yaml there is exactly one value on stdout, on success and
 //     on failure;
-//   - the last line on stderr is the most important one.
+//   - the last line on stderr is the most important one;
+//   - names of files and words of the command line reach a terminal as text only:
+//     their control characters are written as \xNN, but in JSON and YAML, which
+//     have escapes of their own, and in what is asked for byte by byte.
 
 import (
 	"bytes"
@@ -27,6 +30,18 @@ var errInterrupted = errors.New("interrupted")
 // result puts a command's result on stdout: value as JSON or YAML where that
 // was asked for, or what text writes. It is called once a run.
 func (e *env) result(value any, text func(w io.Writer) error) error {
+	return e.styled(value, func(w io.Writer) error {
+		var b bytes.Buffer
+		if err := text(&b); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, visible(b.String()))
+		return err
+	})
+}
+
+// styled is result for a text that holds escape sequences of our own.
+func (e *env) styled(value any, text func(w io.Writer) error) error {
 	e.emitted = true
 	switch e.settings.Output {
 	case "json":
@@ -82,21 +97,26 @@ func blockStyle(n *yaml.Node) {
 // say writes one line of talk, unless -q was given.
 func (e *env) say(format string, args ...any) {
 	if e.settings.LogLevel != "error" {
-		fmt.Fprintf(e.stderr, "scgikit: "+format+"\n", args...)
+		e.talk(format, args...)
 	}
+}
+
+// talk writes one line to stderr.
+func (e *env) talk(format string, args ...any) {
+	fmt.Fprintln(e.stderr, "scgikit: "+visible(fmt.Sprintf(format, args...)))
 }
 
 // detail writes one line of talk where -v was given.
 func (e *env) detail(format string, args ...any) {
 	if e.settings.LogLevel == "debug" {
-		fmt.Fprintf(e.stderr, "scgikit: "+format+"\n", args...)
+		e.talk(format, args...)
 	}
 }
 
 // hint writes one line of advice, unless -q was given.
 func (e *env) hint(format string, args ...any) {
 	if e.settings.LogLevel != "error" {
-		fmt.Fprintf(e.stderr, "scgikit: hint: "+format+"\n", args...)
+		e.talk("hint: "+format, args...)
 	}
 }
 
@@ -146,7 +166,7 @@ func (e *env) report(err error) {
 		if body.Hint != "" {
 			e.hint("%s", body.Hint)
 		}
-		fmt.Fprintf(e.stderr, "scgikit: %s\n", body.Message)
+		e.talk("%s", body.Message)
 	}
 	if e.emitted {
 		return
@@ -160,6 +180,24 @@ func (e *env) report(err error) {
 	case "yaml":
 		_ = writeYAML(e.stdout, errorJSON{Error: body, Problems: list}) // as above
 	}
+}
+
+// visible writes the control characters of a text as \xNN, all but line feed
+// and tab, so that a terminal shows them and does not obey.
+func visible(s string) string {
+	control := func(r rune) bool { return (r < ' ' && r != '\n' && r != '\t') || (r >= 0x7f && r <= 0x9f) }
+	if strings.IndexFunc(s, control) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if control(r) {
+			fmt.Fprintf(&b, `\x%02x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // counted sums a list up: "2 errors, 1 warning".
@@ -187,13 +225,24 @@ func plural(n int, word string) string {
 	return fmt.Sprintf("%d %ss", n, word)
 }
 
-// plainArgs wraps a rule for arguments so that breaking it is wrong usage.
-func plainArgs(rule cobra.PositionalArgs) cobra.PositionalArgs {
+// wants is the rule that a command takes so many arguments; breaking it is
+// wrong usage. The arguments have their names in the command's Use.
+func wants(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := rule(cmd, args); err != nil {
-			return usagef("see: "+cmd.CommandPath()+" -h", "%s: %w", cmd.Name(), err)
+		if len(args) >= least && len(args) <= most {
+			return nil
 		}
-		return nil
+		hint := "see: " + cmd.CommandPath() + " -h"
+		path := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+		if most == 0 {
+			return usagef(hint, "%s takes no argument, and got %q", path, args[0])
+		}
+		got := "no argument"
+		if len(args) > 0 {
+			got = plural(len(args), "argument")
+		}
+		_, names, _ := strings.Cut(cmd.Use, " ")
+		return usagef(hint, "%s wants %s, and got %s", path, names, got)
 	}
 }
 

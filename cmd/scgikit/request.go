@@ -53,7 +53,7 @@ or an answer that no web server would accept, is 1.`,
   scgikit request unix:/run/blog.sock / -H 'Accept-Language: de' -d text=hello
   scgikit request 127.0.0.1:8040 / --param REMOTE_USER=ann -o json`,
 		GroupID: groupRun,
-		Args:    plainArgs(cobra.ExactArgs(2)),
+		Args:    wants(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			flags.hasData = cmd.Flags().Changed("data")
 			return e.request(cmd.Context(), &flags, args[0], args[1])

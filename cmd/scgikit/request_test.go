@@ -199,7 +199,7 @@ func TestRequestUsage(t *testing.T) {
 		code exitCode
 		args []string
 	}{
-		`request: accepts 2 arg(s), received 1`:          {exitUsage, []string{"127.0.0.1:1"}},
+		`request wants ADDR PATH, and got 1 argument`:    {exitUsage, []string{"127.0.0.1:1"}},
 		`"localhost" is not an address`:                  {exitUsage, []string{"localhost", "/"}},
 		`fd:x names no descriptor`:                       {exitUsage, []string{"fd:x", "/"}},
 		`fd:60000 is no connected socket`:                {exitUsage, []string{"fd:60000", "/"}},

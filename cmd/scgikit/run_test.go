@@ -110,15 +110,25 @@ func TestHelp(t *testing.T) {
 		if !c.Hidden && c.HasParent() && c.Parent() == c.Root() && c.GroupID == "" {
 			t.Errorf("%s is in no group", c.Name())
 		}
-		for line := range strings.Lines(stdout) {
-			if width := len([]rune(strings.TrimRight(line, "\n"))); width > 110 {
-				t.Errorf("%v -h has a line of %d characters: %s", words, width, line)
-			}
-			if strings.TrimRight(line, " \n")+"\n" != line {
-				t.Errorf("%v -h has blanks at the end of %q", words, line)
-			}
-		}
+		checkLines(t, strings.Join(words, " ")+" -h", stdout)
 	})
+	for _, topic := range topics() {
+		checkLines(t, "help "+topic.name, topic.text())
+	}
+}
+
+// checkLines fails for lines that a terminal of 100 columns breaks, and for
+// blanks that nobody sees.
+func checkLines(t *testing.T, what, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if width := len([]rune(strings.TrimRight(line, "\n"))); width > 100 {
+			t.Errorf("%s has a line of %d characters: %s", what, width, line)
+		}
+		if strings.TrimRight(line, " \n")+"\n" != line {
+			t.Errorf("%s has blanks at the end of %q", what, line)
+		}
+	}
 }
 
 // commandLine is one run of every kind: each command once with success and
@@ -200,6 +210,56 @@ func TestJSON(t *testing.T) {
 		if code != exitOK && stderr == "" && code != exitFailed {
 			t.Errorf("%v fails, and stderr is empty", l.args)
 		}
+	}
+}
+
+// TestHostileNames: what a name of a file or a word of the command line holds
+// does not reach a terminal as a command.
+func TestHostileNames(t *testing.T) {
+	dir := project(t)
+	const evil = "a\x1b[31mb\u009b0mc"
+	if err := os.Mkdir(filepath.Join(dir, evil), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, evil, "scgikit.yaml"), []byte(blogYAML), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	same := filepath.Join(evil, "scgikit.yaml")
+	for _, args := range [][]string{
+		{"validate", evil},
+		{"validate", evil + ".yaml"},
+		{"validate", "-f", same, "-f", same},
+		{"explain", "--resolved", "-f", same},
+		{"-C", evil + evil, "validate"},
+		{"--config", evil, "validate"},
+		{"--" + evil},
+		{evil},
+		{"generate", "nginx", "daemontools", "--only", "blog", "--out-dir", evil},
+		{"diff", "nginx", "--only", "blog", "--out-dir", evil, "--set", "http.max_body=1MiB"},
+		{"diff", "nginx", "--only", "blog", "--out-dir", evil, "--set", "http.max_body=1MiB", "--stat"},
+		{"diff", "nginx", "--only", "blog", "--out-dir", evil, "--set", "http.max_body=1MiB", "--name-only"},
+		{"check", "--only", "blog", "--out-dir", evil, "--set", "http.max_body=1MiB", "--no-parsers"},
+		{"eject", "nginx/location.conf.tmpl", "--templates", evil},
+		{"man", filepath.Join(dir, evil)},
+		{"config", "path", "--config", evil},
+		{"request", "unix:" + evil, "/"},
+		{"dev", "--allow-root", "--addr", evil},
+		{"help", evil},
+	} {
+		if args[0] != "-C" {
+			args = append([]string{"-C", dir}, args...)
+		}
+		_, stdout, stderr := runOnce(t, args...)
+		if strings.ContainsAny(stdout+stderr, "\x1b\u009b") {
+			t.Errorf("%q writes a control character:\n%s%s", args, stdout, stderr)
+		}
+		if !strings.Contains(stdout+stderr, "31m") {
+			t.Errorf("%q does not show the name:\n%s%s", args, stdout, stderr)
+		}
+	}
+	t.Setenv("SCGIKIT_OUT_DIR", evil)
+	if _, stdout, _ := runOnce(t, "-C", dir, "config", "view"); strings.ContainsAny(stdout, "\x1b\u009b") {
+		t.Errorf("config view writes a control character:\n%s", stdout)
 	}
 }
 

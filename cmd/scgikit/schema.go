@@ -22,7 +22,7 @@ language server complete and check with it, given a first line such as
 The schema can not hold every rule; scgikit validate does.`,
 		Example: "  scgikit schema > scgikit.schema.json",
 		GroupID: groupDescribe,
-		Args:    plainArgs(cobra.NoArgs),
+		Args:    wants(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			text, err := appfile.Schema(generate.OptionTypes())
 			if err != nil {

@@ -8,9 +8,11 @@ package main
 //   - viper holds them in an instance of its own, each variable bound by name,
 //     and never sees a description: it would lower-case keys and lose types;
 //   - a file that comes with a repository may not name programs to run or
-//     places outside it, because looking at a stranger's repository would run them.
+//     places outside it, because looking at a stranger's repository would run them,
+//     or write there.
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,6 +59,7 @@ type setting struct {
 	Kind    settingKind
 	Default any
 	Words   []string // the values of a closed set
+	Folder  bool     // names a folder; one inside the project, where the project's file names it
 	Machine bool     // not taken from the project's file
 	Doc     string
 }
@@ -69,24 +72,24 @@ var (
 
 // settingsList returns every setting, sorted by key.
 func settingsList() []setting {
-	const later = "; kept for commands of later versions"
+	const later = " (for later versions)"
 	return []setting{
-		{Key: "apps_dir", Default: "apps", Doc: "folder of descriptions, used where there is no scgikit.yaml"},
+		{Key: "apps_dir", Folder: true, Default: "apps", Doc: "folder of descriptions, used where there is no scgikit.yaml"},
 		{Key: "color", Default: "auto", Words: colorWords, Doc: "escape sequences in the output"},
 		{Key: "control_socket", Default: "", Machine: true, Doc: "socket of the supervisor" + later},
 		{Key: "log_level", Default: "info", Words: logLevels, Doc: "how much is said on stderr: error is -q, debug is -v"},
-		{Key: "no_input", Kind: boolSetting, Default: false, Doc: "never ask, also on a terminal; nothing asks in this version"},
-		{Key: "out_dir", Default: "deploy", Doc: "folder of the generated files"},
+		{Key: "no_input", Kind: boolSetting, Default: false, Doc: "never ask, also on a terminal (for later versions)"},
+		{Key: "out_dir", Folder: true, Default: "deploy", Doc: "folder of the generated files"},
 		{Key: "output", Default: "text", Words: outputFormats, Doc: "form of results: text, json or yaml"},
-		{Key: "pager", Default: "", Machine: true, Doc: "program and arguments that show a diff on a terminal; none by default"},
+		{Key: "pager", Default: "", Machine: true, Doc: "program, with arguments, that shows a diff on a terminal"},
 		{Key: "root", Default: "/", Machine: true, Doc: "root folder to install to" + later},
-		{Key: "scan_interval", Kind: durationSetting, Default: "5s", Doc: "pause between two looks at the service folder" + later},
+		{Key: "scan_interval", Kind: durationSetting, Default: "5s", Doc: "pause between looks at the service folder" + later},
 		{Key: "state_dir", Default: "", Machine: true, Doc: "folder of receipts" + later},
 		{Key: "targets", Kind: listSetting, Default: []string{}, Doc: "targets of apps that name none themselves"},
-		{Key: "templates_dir", Default: "templates", Doc: "folder of templates that replace built-in ones"},
-		{Key: "validators.apache", Default: "", Machine: true, Doc: "the Apache program that check runs; found in PATH by default"},
-		{Key: "validators.lighttpd", Default: "", Machine: true, Doc: "the Lighttpd program that check runs; found in PATH by default"},
-		{Key: "validators.nginx", Default: "", Machine: true, Doc: "the nginx program that check runs; found in PATH by default"},
+		{Key: "templates_dir", Folder: true, Default: "templates", Doc: "folder of templates that replace built-in ones"},
+		{Key: "validators.apache", Default: "", Machine: true, Doc: "the Apache program that check runs, if not the one in PATH"},
+		{Key: "validators.lighttpd", Default: "", Machine: true, Doc: "the Lighttpd program that check runs, if not the one in PATH"},
+		{Key: "validators.nginx", Default: "", Machine: true, Doc: "the nginx program that check runs, if not the one in PATH"},
 		{Key: "validators.systemd_analyze", Default: "", Machine: true, Doc: "the systemd-analyze program" + later},
 	}
 }
@@ -271,6 +274,9 @@ func (s setting) check(value any) (any, error) {
 		if text, ok := value.(string); ok {
 			if s.Words != nil && !slices.Contains(s.Words, text) {
 				return nil, fmt.Errorf("%q is not one of %s", text, strings.Join(s.Words, ", "))
+			}
+			if s.Folder && text == "" {
+				return nil, errors.New("names no folder")
 			}
 			return text, nil
 		}

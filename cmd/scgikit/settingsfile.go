@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -110,6 +111,13 @@ func (r *settingsReader) entry(key string, keyNode, value *yaml.Node) {
 		got, err := list[i].decode(value)
 		if err != nil {
 			r.add(value, diag.Problem{Code: "bad-setting", Path: key, Message: err.Error(), Hint: "scgikit help files lists the settings"})
+			return
+		}
+		if dir, _ := got.(string); list[i].Folder && r.file.project && !filepath.IsLocal(dir) {
+			r.add(value, diag.Problem{
+				Code: "machine-setting", Path: key, Message: dir + " leads out of the project",
+				Hint: "name a folder below the project's; any other is for your own settings or the command line",
+			})
 			return
 		}
 		r.values[key] = got

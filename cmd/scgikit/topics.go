@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -41,7 +42,7 @@ func newHelpCmd(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:         "help [COMMAND|TOPIC]",
 		Short:       "help on a command or a topic",
-		Long:        `Shows the help of a command, or a text on one of the topics ` + strings.Join(topicNames(), ", ") + `.`,
+		Long:        "Shows the help of a command, or a text on one of the topics\n" + strings.Join(topicNames(), ", ") + ".",
 		Example:     "  scgikit help generate\n  scgikit help exit-codes",
 		GroupID:     groupMachine,
 		Annotations: map[string]string{settingsOptional: "yes"},
@@ -49,7 +50,8 @@ func newHelpCmd(e *env) *cobra.Command {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return append(names(cmd.Root().Commands()), topicNames()...), cobra.ShellCompDirectiveNoFileComp
+			shown := slices.DeleteFunc(slices.Clone(cmd.Root().Commands()), func(c *cobra.Command) bool { return !listed(c) })
+			return append(names(shown), topicNames()...), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -106,8 +108,8 @@ func environmentTopic() string {
 		{"NO_COLOR", "any value: no escape sequences"},
 		{"TERM", "dumb or empty: no escape sequences"},
 		{"XDG_CONFIG_HOME, HOME", "where the user's settings and templates are"},
-		{"XDG_STATE_HOME, HOME", "where dev keeps the logs of apps; apps get all variables of dev's own"},
-		{"PATH", "where check finds sh and the web servers, and where scgi-run may be"},
+		{"XDG_STATE_HOME, HOME", "where dev keeps logs; its apps get all of its variables"},
+		{"PATH", "where check finds sh and web servers, and dev scgi-run"},
 	}
 	for _, s := range settingsList() {
 		rows = append(rows, []string{s.variable(), s.Doc})
@@ -121,11 +123,11 @@ read. None reaches a description, but for those that its vars_from_env names:
 func filesTopic() string {
 	var rows [][]string
 	for _, s := range settingsList() {
-		note := ""
+		mark := " "
 		if s.Machine {
-			note = " (not in .scgikit.yaml)"
+			mark = "*"
 		}
-		rows = append(rows, []string{s.Key, s.Doc + note})
+		rows = append(rows, []string{mark + " " + s.Key, s.Doc})
 	}
 	return `Read:
   scgikit.yaml                 the description of one app
@@ -151,17 +153,20 @@ Written:
 A good .gitattributes has the line
   deploy/** linguist-generated=true text eol=lf
 
-Settings, weakest first: default, machine, user, project, SCGIKIT_* variable, flag:
+Settings, weakest first: default, machine, user, project, SCGIKIT_* variable, flag.
+The project's file holds none with a * and no folder outside of the project:
 
-` + table(rows)
+` + columns("", rows)
 }
 
 func targetsTopic() string {
-	var rows [][]string
+	var rows, sources [][]string
 	for _, t := range generate.Targets() {
-		rows = append(rows, []string{t.Name, t.Kind.String(), t.Summary, t.Source})
+		rows = append(rows, []string{t.Name, t.Kind.String(), t.Summary})
+		sources = append(sources, []string{t.Name, t.Source})
 	}
 	return "Targets, as generate and diff take them; \"all\" is every one that an app fits:\n\n" + table(rows) +
+		"\nTheir documentation:\n\n" + table(sources) +
 		"\n\"scgikit explain --matrix\" shows what becomes of each field under each target.\n"
 }
 

@@ -24,7 +24,7 @@ func newVersionCmd(e *env) *cobra.Command {
 		Short:   "show the version",
 		Long:    "Shows the version of this program, as the Go tool recorded it when it was built.",
 		Example: "  scgikit version -o json",
-		GroupID: groupMachine, Args: plainArgs(cobra.NoArgs),
+		GroupID: groupMachine, Args: wants(0, 0),
 		Annotations: map[string]string{settingsOptional: "yes"},
 		RunE: func(*cobra.Command, []string) error {
 			v := readVersion()

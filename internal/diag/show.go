@@ -38,7 +38,7 @@ func (p *Problem) show(w io.Writer) error {
 	b.WriteString(printable(p.Error()) + "\n")
 	excerpt(&b, p.Span)
 	if p.Other != nil {
-		fmt.Fprintf(&b, "%s: the other place\n", p.Other.Position)
+		fmt.Fprintf(&b, "%s: the other place\n", printable(p.Other.String()))
 		excerpt(&b, *p.Other)
 	}
 	if p.Hint != "" {
