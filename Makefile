@@ -28,7 +28,7 @@ RACE := $(if $(shell command -v gcc || command -v clang || command -v cc),-race)
 .PHONY: help
 help:
 	@echo 'build     bin/scgikit and bin/scgi-run'
-	@echo 'demo      run the example apps behind the built-in web server'
+	@echo 'demo      run the example apps behind the built-in web server; DEMO_ADDRESS=127.0.0.1:8000'
 	@echo 'test      install what the tests need (Debian, root), then check'
 	@echo 'check     format, vet, staticcheck, golangci-lint, tests with the race detector'
 	@echo 'examples  write the deploy folders of the examples again'
