@@ -71,7 +71,11 @@ func (e *env) sources(paths []string) ([]appfile.Source, error) {
 		}
 		files = append(files, found...)
 	}
-	return appfile.Find(e.folder(), files, e.flags.profile, e.stdin)
+	found, err := appfile.Find(e.folder(), files, e.flags.profile, e.stdin)
+	if wrong, ok := errors.AsType[*appfile.ArgumentError](err); ok {
+		return nil, usagef("", "%w", wrong)
+	}
+	return found, err
 }
 
 // find returns the descriptions of a project folder, or of a folder that holds

@@ -22,6 +22,13 @@ const (
 // description.
 var ErrNoDescription = errors.New("no description")
 
+// ArgumentError is what Find returns for names that it can not take, whatever
+// the project holds.
+type ArgumentError struct{ message string }
+
+// Error says what is wrong.
+func (e *ArgumentError) Error() string { return e.message }
+
 // Find reads the descriptions of a project: the files that are named, in
 // order, where "-" is standard input; and without any, scgikit.yaml or else
 // apps/*.yaml in the folder. The file NAME.PROFILE.yaml next to NAME.yaml comes
@@ -32,7 +39,7 @@ var ErrNoDescription = errors.New("no description")
 // shows it.
 func Find(dir string, files []string, profile string, stdin io.Reader) ([]Source, error) {
 	if profile != "" && !nameSyntax.MatchString(profile) {
-		return nil, fmt.Errorf("%q is not the name of a profile: use small letters, digits and -", profile)
+		return nil, &ArgumentError{fmt.Sprintf("%q is not the name of a profile: use small letters, digits and -", profile)}
 	}
 	if len(files) == 0 {
 		found, err := projectFiles(dir)
@@ -42,7 +49,7 @@ func Find(dir string, files []string, profile string, stdin io.Reader) ([]Source
 		files = found
 	}
 	if i := slices.Index(files, "-"); i >= 0 && slices.Contains(files[i+1:], "-") {
-		return nil, errors.New("standard input is named twice")
+		return nil, &ArgumentError{"standard input is named twice"}
 	}
 	sources := make([]Source, 0, len(files))
 	for _, name := range files {

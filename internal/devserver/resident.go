@@ -239,7 +239,7 @@ func (i *instance) awaitReady(ctx context.Context, proc *process) string {
 func (i *instance) prepare(ctx context.Context) error {
 	addr := i.desc.Addr()
 	if listens(ctx, addr) {
-		return fmt.Errorf("something else listens on %s already; stop it, or give another address with --set %s", addr, listenField(addr))
+		return fmt.Errorf("something else listens on %s already; stop it, or give the app another %s", addr, listenField(addr))
 	}
 	if addr.Unix == "" {
 		return nil
@@ -251,10 +251,10 @@ func (i *instance) prepare(ctx context.Context) error {
 	case err != nil:
 		return err
 	case info.Mode().Type() != os.ModeSocket:
-		return fmt.Errorf("%s is there and is no socket; remove it, or give another path with --set %s", addr.Unix, listenField(addr))
+		return fmt.Errorf("%s is there and is no socket; remove it, or give the app another listen.unix", addr.Unix)
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != os.Getuid() {
-		return fmt.Errorf("the socket %s belongs to another user (uid %d); give another path with --set %s", addr.Unix, stat.Uid, listenField(addr))
+		return fmt.Errorf("the socket %s belongs to another user (uid %d); give the app another listen.unix", addr.Unix, stat.Uid)
 	}
 	return os.Remove(addr.Unix)
 }
@@ -264,16 +264,17 @@ func (i *instance) prepare(ctx context.Context) error {
 func folderFor(addr appfile.Addr) error {
 	dir := addr.Unix[:strings.LastIndexByte(addr.Unix, '/')+1]
 	if _, err := os.Stat(dir); err != nil {
-		return fmt.Errorf("the folder of listen.unix is not there: %w; make it, or give another path with --set %s", err, listenField(addr))
+		return fmt.Errorf("the folder of listen.unix is not there: %w; make it, or give the app another listen.unix", err)
 	}
 	return nil
 }
 
+// listenField names the field that the address comes from.
 func listenField(addr appfile.Addr) string {
 	if addr.Unix != "" {
-		return "listen.unix=/tmp/NAME.sock"
+		return "listen.unix"
 	}
-	return "listen.tcp=127.0.0.1:PORT"
+	return "listen.tcp"
 }
 
 func (i *instance) stopSignal() syscall.Signal {
