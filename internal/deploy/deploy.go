@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"scgikit/internal/fileset"
 )
@@ -46,6 +47,10 @@ func Open(base, dir string) (*Folder, error) {
 
 func (f *Folder) open() (*os.Root, error) {
 	if !filepath.IsLocal(f.dir) {
+		info, err := os.Stat(f.outside())
+		if err := f.mustBeFolder(info, err); err != nil {
+			return nil, err
+		}
 		return os.OpenRoot(f.outside())
 	}
 	base, err := os.OpenRoot(f.base)
@@ -53,7 +58,20 @@ func (f *Folder) open() (*os.Root, error) {
 		return nil, err
 	}
 	defer base.Close()
+	info, err := base.Stat(f.dir)
+	if err := f.mustBeFolder(info, err); err != nil {
+		return nil, err
+	}
 	return base.OpenRoot(f.dir)
+}
+
+// mustBeFolder refuses what stands in the folder's place. It is asked before
+// anything is opened, because opening a FIFO waits for somebody to write to it.
+func (f *Folder) mustBeFolder(info fs.FileInfo, err error) error {
+	if notFolder := err == nil && !info.IsDir() || errors.Is(err, syscall.ENOTDIR); !notFolder {
+		return err
+	}
+	return &Refusal{Files: []Refused{{Path: f.dir, Why: "something that is no folder stands in its place"}}}
 }
 
 // outside is where a folder is that was named with ".." or from "/".
@@ -69,7 +87,12 @@ func (f *Folder) create() error {
 	if f.root != nil {
 		return nil
 	}
-	if err := f.mkdir(); err != nil {
+	err := f.mkdir()
+	if errors.Is(err, fs.ErrExist) {
+		// It was not there a moment ago, when it was looked for behind links.
+		return &Refusal{Files: []Refused{{Path: f.dir, Why: "a symbolic link there leads to nothing"}}}
+	}
+	if err != nil {
 		return f.explain(err)
 	}
 	root, err := f.open()

@@ -462,6 +462,39 @@ func TestObstacles(t *testing.T) {
 	}
 }
 
+// TestNoFolder: what stands in the place of the folder itself is refused at
+// once, whatever way the folder is named.
+func TestNoFolder(t *testing.T) {
+	plants := map[string]func(name string) error{
+		"a file": func(name string) error { return os.WriteFile(name, nil, 0o644) },
+		"a fifo": mkfifo,
+	}
+	t.Run("a link to nothing", func(t *testing.T) {
+		base := t.TempDir()
+		if err := os.Symlink("nothing", filepath.Join(base, "deploy")); err != nil {
+			t.Fatal(err)
+		}
+		err := run(t.Context(), base, setOf(t, file("nginx/blog.conf", "nginx", blog, nil)), Options{Force: true})
+		if _, refused := errors.AsType[*Refusal](err); !refused {
+			t.Errorf("error is %v", err)
+		}
+	})
+	for name, plant := range plants {
+		t.Run(name, func(t *testing.T) {
+			base := t.TempDir()
+			if err := plant(filepath.Join(base, "deploy")); err != nil {
+				t.Fatal(err)
+			}
+			for _, dir := range []string{"deploy", filepath.Join(base, "deploy"), "deploy/sub"} {
+				_, err := Open(base, dir)
+				if _, refused := errors.AsType[*Refusal](err); !refused {
+					t.Errorf("%s: error is %v", dir, err)
+				}
+			}
+		})
+	}
+}
+
 // TestManifestErrors: a manifest comes with the repository and is not trusted.
 func TestManifestErrors(t *testing.T) {
 	for _, text := range []string{
