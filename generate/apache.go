@@ -43,7 +43,7 @@ var apache = &Target{
 		"http.pass_headers":       {Support: Carried, Note: "it passes all but Status, which is refused"},
 		"http.balance.method":     {Support: Carried, Note: "ip-hash is refused"},
 		"http.balance.max_fails":  {Support: Carried, Note: "1, or 0 for never; others are refused"},
-		"http.timeouts.*":         {Support: Carried, Note: "send and read are one time, the longer one; mod_scgi has read alone"},
+		"http.timeouts.*":         {Support: Carried, Note: "send and read are one time, the longer one, in whole seconds; mod_scgi has read alone"},
 		"http.relative_redirects": {Support: Carried, Note: "pass is refused with mod_scgi, which cannot"},
 		"listen.unix":             {Support: Carried, Note: "refused with mod_scgi"},
 		"run.instances":           {Support: Carried, Note: "several are refused with mod_scgi"},
@@ -112,6 +112,7 @@ type apacheApp struct {
 	Method      string   // "lbmethod=byrequests"
 	Settings    []string // of every backend: "timeout=60"
 	Internal    bool
+	Allow, Deny []string
 	Modules     []apacheNeed
 
 	ModSCGI     bool
@@ -155,7 +156,8 @@ func apacheFiles(a *appfile.App, app *apacheApp) []numbered {
 	}
 	var parts []numbered
 	for _, depth := range depths {
-		part := numbered{number: 50 - depth, name: a.Name + "-static", file: &apacheFile{apacheApp: app, Mounts: depth == a.Depth()}}
+		// "_" is in no app's name.
+		part := numbered{number: 50 - depth, name: a.Name + "_static", file: &apacheFile{apacheApp: app, Mounts: depth == a.Depth()}}
 		if part.file.Mounts {
 			part.name = a.Name
 		}
@@ -189,7 +191,7 @@ func filesApache(s *Scope) ([]Spec, error) {
 					Place: "vhost", Apps: []*appfile.App{a}, Template: template, Data: part.file, Tidy: indentSections,
 				}
 			}
-			specs = append(specs, spec(part.number, "-paths", "paths.conf.tmpl"), spec(100-part.number, "", "app.conf.tmpl"))
+			specs = append(specs, spec(part.number, "_paths", "paths.conf.tmpl"), spec(100-part.number, "", "app.conf.tmpl"))
 		}
 	}
 	return append(specs, apacheVHosts(s)...), nil
@@ -244,6 +246,7 @@ func newApacheApp(a *appfile.App) *apacheApp {
 	app := &apacheApp{
 		webApp: newWebApp(a, a.HTTP.Extra.Apache), Internal: a.HTTP.RelativeRedirects == appfile.RedirectsInternal,
 		BarePattern: "^" + literal(a.Prefix()) + "$", ModSCGI: o.Module == apacheSCGI,
+		Allow: halves(a.HTTP.Allow), Deny: halves(a.HTTP.Deny),
 	}
 	needs := []string{"alias"}
 	if app.ModSCGI {
@@ -297,7 +300,8 @@ func (app *apacheApp) proxy(a *appfile.App, o apacheOptions) {
 	if a.IsSet("http.timeouts.send") {
 		wait = max(t.Send, t.Read)
 	}
-	app.Settings = []string{"connectiontimeout=" + apacheTime(t.Connect), "timeout=" + apacheTime(wait)}
+	// "timeout" is read up to the first character that is no digit, as seconds.
+	app.Settings = []string{"connectiontimeout=" + apacheTime(t.Connect), "timeout=" + strconv.FormatInt(wholeSeconds(wait), 10)}
 	if len(app.Workers) == 1 {
 		app.Handler = "proxy:" + app.Workers[0]
 		app.Settings = append(app.Settings, "retry=0")

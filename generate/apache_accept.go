@@ -11,7 +11,7 @@ import (
 )
 
 func acceptApache(s *Scope, a *appfile.App) diag.List {
-	list := append(acceptWeb(s, a), acceptDepth(a)...)
+	list := append(acceptWeb(s, a), acceptDepth(s, a)...)
 	list = append(list, acceptExtra(s, a, a.HTTP.Extra.Apache, "*?[]")...)
 	if apacheOptionsOf(a).As == apacheVHost {
 		list = append(list, acceptHostBlock(s, a, apacheHostBlock)...)
@@ -53,6 +53,7 @@ func acceptApache(s *Scope, a *appfile.App) diag.List {
 		list = append(list, a.Warning("http.timeouts.send", "not-carried",
 			fmt.Sprintf("apache has one time for sending and reading: %s", max(t.Send, t.Read)), "set both to one value"))
 	}
+	list = append(list, warnRounding(s, a, map[string]time.Duration{"http.timeouts.send": t.Send, "http.timeouts.read": t.Read})...)
 	if len(a.Backends()) > 1 {
 		if a.HTTP.Balance.Method == appfile.IPHash {
 			list = append(list, a.Problem("http.balance.method", "cannot-carry", "apache has no balancing by the client's address", "set round-robin or least-conn"))

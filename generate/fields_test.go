@@ -138,6 +138,7 @@ func TestExtremes(t *testing.T) {
 			"  static: [{url: /blog/static/, dir: /srv/, expires: " + longest + "}]\n",
 		"small": "  max_body: 0\n  timeouts: {connect: 1ms, send: 1ms, read: 1ms}\n  static: [{url: /blog/static/, dir: /srv/, expires: 1ms}]\n",
 		"long":  "  params: {P: \"" + strings.Repeat("x", 4000) + "\"}\n  hide_headers: [" + strings.Repeat("X", 46) + "]\n",
+		"both":  "  allow: [0.0.0.0/0, \"::/0\", \"::/1\", 192.0.2.1]\n  deny: [192.0.2.1, 192.0.2.1/32, 192.0.2.1]\n  balance: {fail_timeout: 1ms}\n",
 		"many":  "  deny: [" + networks(200) + "]\n",
 	} {
 		t.Run(name, func(t *testing.T) {

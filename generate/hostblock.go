@@ -52,12 +52,22 @@ func groupByHosts(s *Scope, of hostBlockOf) []*hostGroup {
 	return groups
 }
 
-// fileName names the file of a block by its first host.
+// fileName names the file of a block by its first host. The number before it
+// puts files in the order that Apache needs, where the first of several blocks
+// that match a host wins, and the very first takes the hosts that none names;
+// nginx keeps the second rule alone. So a block for any host comes first, then
+// those for a name, and of those with a pattern the longer one.
 func (g *hostGroup) fileName() string {
 	if len(g.hosts) == 0 {
-		return "default"
+		return "10-default"
 	}
-	return strings.NewReplacer("*", "_", ":", "-", "[", "", "]", "").Replace(g.hosts[0])
+	number := 50
+	for _, h := range g.hosts {
+		if strings.HasPrefix(h, "*") {
+			number = max(number, 99-min(strings.Count(h, "."), 39))
+		}
+	}
+	return fmt.Sprintf("%d-%s", number, strings.NewReplacer("*", "_", ":", "-", "[", "", "]", "").Replace(g.hosts[0]))
 }
 
 // listenSyntax is a port, or an address with one; further words of the
@@ -114,5 +124,31 @@ func acceptHostBlock(s *Scope, a *appfile.App, of hostBlockOf) diag.List {
 			}
 		}
 	}
-	return list
+	return append(list, hiddenHosts(s, a, of)...)
+}
+
+// hiddenHosts warns of an app for any host, or for a pattern of hosts, when one
+// of them has a block of its own: the server looks for the app nowhere else.
+func hiddenHosts(s *Scope, a *appfile.App, of hostBlockOf) diag.List {
+	mine, _ := of(a)
+	for _, other := range s.Apps {
+		theirs, ok := of(other)
+		sameAddress := slices.ContainsFunc(theirs.Listen, func(l string) bool { return slices.Contains(mine.Listen, l) })
+		if !ok || !sameAddress || slices.Equal(hostNames(a), hostNames(other)) {
+			continue
+		}
+		i := slices.IndexFunc(other.HTTP.Host, func(host string) bool {
+			return len(a.HTTP.Host) == 0 || slices.ContainsFunc(a.HTTP.Host, func(h string) bool { return appfile.HostCovers(h, host) })
+		})
+		if i < 0 || slices.Contains(a.HTTP.Host, other.HTTP.Host[i]) {
+			continue // none, or refused as a conflict
+		}
+		p := a.Warning("http.host", "not-carried",
+			fmt.Sprintf("%s has a block of its own for %s, with %s in it and without %s", s.Target.Name, other.HTTP.Host[i], other.Name, a.Name),
+			"give both apps the same hosts where requests for "+other.HTTP.Host[i]+" are to reach "+a.Name)
+		span := other.Origin("http.host").Span
+		p.Other = &span
+		return diag.List{p}
+	}
+	return nil
 }

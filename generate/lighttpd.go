@@ -75,7 +75,7 @@ func lighttpdPatch(a *appfile.App) (int, bool) {
 }
 
 func acceptLighttpd(s *Scope, a *appfile.App) diag.List {
-	list := append(acceptWeb(s, a), acceptDepth(a)...)
+	list := append(acceptWeb(s, a), acceptDepth(s, a)...)
 	list = append(list, acceptExtra(s, a, a.HTTP.Extra.Lighttpd, "*?[]{}")...)
 	patch, ok := lighttpdPatch(a)
 	if !ok {
@@ -200,7 +200,7 @@ func filesLighttpd(s *Scope) ([]Spec, error) {
 		}
 		for _, depth := range depths {
 			file := &lighttpdFile{lighttpdApp: app, Mounts: depth == a.Depth(), Modules: []string{"mod_access"}}
-			name := a.Name + "-static"
+			name := a.Name + "_static" // "_" is in no app's name
 			if file.Mounts {
 				name = a.Name
 				file.Modules = append(file.Modules, "mod_redirect", "mod_setenv")
@@ -257,11 +257,17 @@ func newLighttpdApp(a *appfile.App) *lighttpdApp {
 	for _, b := range app.Backends {
 		app.Bound = append(app.Bound, lighttpdBackend{Socket: b.Unix, Host: b.Host, Port: int64(b.Port)})
 	}
-	for _, network := range app.Deny {
-		app.Rules = append(app.Rules, lighttpdRule{Network: network, Refuse: true})
+	add := func(network string, refuse bool) {
+		// Two equal conditions are one to Lighttpd, which then complains.
+		if !slices.ContainsFunc(app.Rules, func(r lighttpdRule) bool { return r.Network == network }) {
+			app.Rules = append(app.Rules, lighttpdRule{Network: network, Refuse: refuse})
+		}
 	}
-	for _, network := range app.Allow {
-		app.Rules = append(app.Rules, lighttpdRule{Network: network})
+	for _, network := range halves(app.Deny) {
+		add(network, true)
+	}
+	for _, network := range halves(app.Allow) {
+		add(network, false)
 	}
 	if len(app.Rules) > 0 {
 		app.Rules[0].First = true

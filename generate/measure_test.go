@@ -3,9 +3,11 @@ package generate_test
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +161,8 @@ func TestAccess(t *testing.T) {
 		{"  allow: [192.0.2.0/24, 127.0.0.1]\n", 200},
 		{"  allow: [127.0.0.0/8]\n  deny: [127.0.0.1]\n", 403},
 		{"  allow: [127.0.0.0/8]\n  deny: [127.0.0.2/31]\n", 200},
+		{"  allow: [0.0.0.0/0, \"::/0\"]\n", 200},
+		{"  deny: [0.0.0.0/0, \"::/0\"]\n", 403},
 	}
 	for _, test := range tests {
 		t.Run(strings.Join(strings.Fields(test.rules), " "), func(t *testing.T) {
@@ -281,14 +285,41 @@ func TestBackendComesBack(t *testing.T) {
 // TestReadTimeout has a backend that never answers.
 func TestReadTimeout(t *testing.T) {
 	blog := startBackend(t, "blog", "")
-	text := app("blog", tcp(blog), "/blog/", "  timeouts: {read: 1s, connect: 2s}\n")
-	forFronts(t, nil, func(t *testing.T, f *front) {
-		t.Parallel()
+	for _, read := range []string{"1s", "500ms"} {
+		t.Run(read, func(t *testing.T) {
+			text := app("blog", tcp(blog), "/blog/", "  timeouts: {read: "+read+", connect: 2s}\n")
+			forFronts(t, nil, func(t *testing.T, f *front) {
+				t.Parallel()
+				server := f.start(t, text)
+				start := time.Now()
+				r := get(t, server.Addr, "/blog/x", "X-Answer: silence")
+				if took := time.Since(start); r.Status < 500 || took > 8*time.Second {
+					t.Errorf("%d after %v", r.Status, took)
+				}
+			})
+		})
+	}
+}
+
+// TestHostOrder gives a block to any host, to a pattern, to a longer one and to
+// a name: the most exact one takes a request, whatever the names of the apps.
+func TestHostOrder(t *testing.T) {
+	long := strings.Repeat("a", 60)
+	want := map[string]string{"other.test": "any", "x.w.test": "wild", "x.m.w.test": "deep", "b.test": "exact", long + ".test": "exact"}
+	hosts := map[string]string{"any": "", "wild": "  host: \"*.w.test\"\n", "deep": "  host: \"*.m.w.test\"\n", "exact": "  host: [b.test, " + long + ".test]\n"}
+	var text string
+	for i, name := range []string{"any", "wild", "deep", "exact"} {
+		text += app(name, tcp(startBackend(t, name, "")), fmt.Sprintf("/m%d/", i), hosts[name])
+	}
+	forFronts(t, []string{"nginx", "lighttpd", "apache", "mod_scgi"}, func(t *testing.T, f *front) {
 		server := f.start(t, text)
-		start := time.Now()
-		r := get(t, server.Addr, "/blog/x", "X-Answer: silence")
-		if took := time.Since(start); r.Status < 500 || took > 8*time.Second {
-			t.Errorf("%d after %v", r.Status, took)
+		for _, host := range slices.Sorted(maps.Keys(want)) {
+			for i, name := range []string{"any", "wild", "deep", "exact"} {
+				r := ask(t, server.Addr, fmt.Sprintf("GET /m%d/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", i, host))
+				if reached := r.Received != nil; reached != (name == want[host]) {
+					t.Errorf("%s: the app %s is reached: %v", host, name, reached)
+				}
+			}
 		}
 	})
 }

@@ -26,10 +26,12 @@ var nginx = &Target{
 	Source:  "https://nginx.org/en/docs/http/ngx_http_scgi_module.html",
 	Options: new(nginxOptions),
 	Fields: webFields(Fields{
-		"http.extra.nginx":        {Support: Carried},
-		"http.relative_redirects": {Support: Carried, Note: "internal: a warning; the browser follows the redirect"},
-		"http.hide_headers":       {Support: Carried, Note: "names of at most 46 bytes"},
-		"http.host":               {Support: Carried, Note: "as: location leaves it to the server block around it"},
+		"http.extra.nginx":          {Support: Carried},
+		"http.relative_redirects":   {Support: Carried, Note: "internal: a warning; the browser follows the redirect"},
+		"http.hide_headers":         {Support: Carried, Note: "names of at most 46 bytes"},
+		"http.balance.fail_timeout": {Support: Carried, Note: "whole seconds"},
+		"http.static[].expires":     {Support: Carried, Note: "whole seconds"},
+		"http.host":                 {Support: Carried, Note: "as: location leaves it to the server block around it"},
 	}),
 	Fits:   fitsWeb,
 	Accept: acceptNginx,
@@ -69,6 +71,13 @@ func nginxOptionsOf(a *appfile.App) nginxOptions {
 // src/http/modules/ngx_http_scgi_module.c, ngx_http_scgi_merge_loc_conf.
 const nginxMaxHidden = 46
 
+// nginxMaxName is the length of a server name that fits in a bucket of the
+// size that server_names_hash_bucket_size has where a cache line is 64 bytes.
+//
+// Source: nginx src/core/ngx_hash.c, NGX_HASH_ELT_SIZE;
+// https://nginx.org/en/docs/http/server_names.html#optimization
+const nginxMaxName = 46
+
 func acceptNginx(s *Scope, a *appfile.App) diag.List {
 	list := append(acceptWeb(s, a), acceptExtra(s, a, a.HTTP.Extra.Nginx, "*?[")...)
 	o := nginxOptionsOf(a)
@@ -80,6 +89,9 @@ func acceptNginx(s *Scope, a *appfile.App) diag.List {
 		if st.Expires%time.Second != 0 {
 			list = append(list, warnRounding(s, a, map[string]time.Duration{fmt.Sprintf("http.static[%d].expires", i): st.Expires})...)
 		}
+	}
+	if len(a.Backends()) > 1 {
+		list = append(list, warnRounding(s, a, map[string]time.Duration{"http.balance.fail_timeout": a.HTTP.Balance.FailTimeout})...)
 	}
 	for i, h := range a.HTTP.HideHeaders {
 		if len(h) > nginxMaxHidden {
@@ -95,6 +107,13 @@ func acceptNginx(s *Scope, a *appfile.App) diag.List {
 			}
 		}
 		return list
+	}
+	for _, h := range hostNames(a) {
+		if len(h) > nginxMaxName {
+			list = append(list, a.Warning("http.host", "server-setting",
+				fmt.Sprintf("nginx has room for a server name of %d bytes, and %s has %d", nginxMaxName, h, len(h)),
+				"set server_names_hash_bucket_size 512; in http{} of the server's own nginx.conf"))
+		}
 	}
 	return append(list, acceptHostBlock(s, a, nginxHostBlock)...)
 }
@@ -202,7 +221,7 @@ func newNginxApp(a *appfile.App) *nginxApp {
 	balance := a.HTTP.Balance
 	app.Upstream = &nginxUpstream{
 		Name: "scgikit_" + app.Ident, LeastCon: balance.Method == appfile.LeastConn, IPHash: balance.Method == appfile.IPHash,
-		MaxFails: int64(balance.MaxFails), FailTime: nginxTime(balance.FailTimeout),
+		MaxFails: int64(balance.MaxFails), FailTime: strconv.FormatInt(wholeSeconds(balance.FailTimeout), 10) + "s",
 	}
 	for _, b := range app.Backends {
 		app.Upstream.Servers = append(app.Upstream.Servers, nginxAddr(b))

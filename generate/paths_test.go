@@ -294,6 +294,20 @@ func TestNested(t *testing.T) {
 	})
 }
 
+// TestFileNames renders apps whose names, with the words that files add to
+// them, are those of other apps' files.
+func TestFileNames(t *testing.T) {
+	plain := strings.NewReplacer("OPTIONS\n", "OPTIONS", "REDIRECTS", "pass")
+	texts := plain.Replace(app("a", "tcp: \"127.0.0.1:8001\"", "/", "  host: a.test\n") +
+		app("a-paths", "tcp: \"127.0.0.1:8002\"", "/", "  host: default\n") +
+		app("b", "tcp: \"127.0.0.1:8003\"", "/q/r/", "  host: b.test\n  static: [{url: /s/, dir: /srv/}]\n") +
+		app("b-static", "tcp: \"127.0.0.1:8004\"", "/t/", ""))
+	for target, options := range map[string]string{"nginx": "options: {nginx: {as: server}}\n", "lighttpd": "", "apache": ""} {
+		mustRender(t, target, load(t, strings.ReplaceAll(texts, "OPTIONS", options)))
+	}
+	mustRender(t, "apache", load(t, strings.ReplaceAll(texts, "OPTIONS", "options: {apache: {as: vhost}}\n")))
+}
+
 // TestIndependence renders apps alone and together: the files of one do not
 // depend on the others.
 func TestIndependence(t *testing.T) {

@@ -47,14 +47,6 @@ func acceptWeb(s *Scope, a *appfile.App) diag.List {
 			fmt.Sprintf("this version writes %s configuration for SCGI only, not for %s", s.Target.Name, a.Protocol),
 			"set protocol: scgi, or leave "+s.Target.Name+" out of targets"))
 	}
-	times := map[string]time.Duration{
-		"http.timeouts.connect": a.HTTP.Timeouts.Connect, "http.timeouts.read": a.HTTP.Timeouts.Read, "http.timeouts.send": a.HTTP.Timeouts.Send,
-	}
-	for _, field := range slices.Sorted(maps.Keys(times)) {
-		if times[field] <= 0 {
-			list = append(list, a.Problem(field, "bad-timeout", "no web server can wait for 0s: one would give up at once, another never", "write a time, for example 24h"))
-		}
-	}
 	for i, hidden := range a.HTTP.HideHeaders {
 		if slices.ContainsFunc(a.HTTP.PassHeaders, func(h string) bool { return strings.EqualFold(h, hidden) }) {
 			list = append(list, a.Problem(fmt.Sprintf("http.hide_headers[%d]", i), "contradiction",
@@ -191,14 +183,14 @@ func (w *webApp) staticsByDepth(mount int) (byDepth map[int][]webStatic, depths 
 // digits around 50.
 const maxDepth = 49
 
-func acceptDepth(a *appfile.App) diag.List {
+func acceptDepth(s *Scope, a *appfile.App) diag.List {
 	var list diag.List
 	if a.Depth() > maxDepth {
-		list = append(list, a.Problem("http.mount", "too-deep", "has more than 49 segments", "use a shorter path"))
+		list = append(list, a.Problem("http.mount", "too-deep", s.Target.Name+" files are ordered by the number of segments, and it has more than 49", "use a shorter path"))
 	}
 	for i, st := range a.HTTP.Static {
 		if strings.Count(st.URL, "/") > maxDepth {
-			list = append(list, a.Problem(fmt.Sprintf("http.static[%d].url", i), "too-deep", "has more than 49 segments", "use a shorter path"))
+			list = append(list, a.Problem(fmt.Sprintf("http.static[%d].url", i), "too-deep", s.Target.Name+" files are ordered by the number of segments, and it has more than 49", "use a shorter path"))
 		}
 	}
 	return list
@@ -225,6 +217,27 @@ func hostPattern(hosts []string) string {
 		words = append(words, literal(h))
 	}
 	return "^(" + strings.Join(words, "|") + ")(:[0-9]+)?$"
+}
+
+// halves returns networks without those of all addresses, each of which it
+// writes as two: Apache refuses a mask of no bits, and Lighttpd takes it for a
+// network that nobody is in.
+//
+// Source: apr network_io/unix/sockaddr.c, apr_ipsubnet_create; measured with
+// Lighttpd 1.4.69.
+func halves(networks []string) []string {
+	var out []string
+	for _, network := range networks {
+		switch network {
+		case "0.0.0.0/0":
+			out = append(out, "0.0.0.0/1", "128.0.0.0/1")
+		case "::/0":
+			out = append(out, "::/1", "8000::/1")
+		default:
+			out = append(out, network)
+		}
+	}
+	return out
 }
 
 // wholeSeconds rounds a time up.

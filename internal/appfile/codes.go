@@ -191,11 +191,6 @@ var codes = []Code{
 		"description: \"\"",
 	},
 	{
-		"bad-timeout", "a web server cannot wait for no time at all",
-		"A time of 0 means at once to one web server and for ever to another, so it is refused in http.timeouts.",
-		"",
-	},
-	{
 		"bad-url", "not a URL of the kind that is needed",
 		"http.base_url is scheme, host and port, without a path. health.path is a URL path that begins with /; other characters are written %XX.",
 		"http:\n  base_url: http://example.org/blog",
@@ -252,7 +247,7 @@ var codes = []Code{
 	},
 	{
 		"duplicate-mount", "two answers for one URL",
-		"Two apps are mounted at one URL of one host, or two static folders of an app stand at one URL, or one stands at the mount itself. An app without http.host is there on every host. Mounts may be nested: the longest wins.",
+		"Two apps are mounted at one URL of one host, or two static folders of an app stand at one URL, or one stands at the mount itself. An app without http.host is there on every host, and *.example.org is a.example.org too. Mounts may be nested: the longest wins.",
 		"",
 	},
 	{
@@ -333,6 +328,11 @@ var codes = []Code{
 	{
 		"server-conflict", "two apps want different things of one web server block",
 		"Apps on one host share a server block of the web server, and some settings there are one for all of them. The message shows both places.",
+		"",
+	},
+	{
+		"server-setting", "a web server needs a setting that is not in the files",
+		"A warning: the files are right, but the web server takes them only with a setting in its own configuration, which scgikit does not write. The message names the reason, the hint the setting.",
 		"",
 	},
 	{

@@ -330,11 +330,20 @@ func validHeader(s string) *fault {
 }
 
 func validNetwork(s string) *fault {
-	if _, err := netip.ParseAddr(s); err == nil && !strings.Contains(s, "%") {
+	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
+		if ip.Is4In6() {
+			return &fault{message: s + " is an IPv4 address in IPv6 form", hint: "write " + ip.Unmap().String()}
+		}
 		return nil
 	}
 	p, err := netip.ParsePrefix(s)
 	switch {
+	case err == nil && p.Addr().Is4In6():
+		f := &fault{message: s + " is an IPv4 network in IPv6 form", hint: "write it as IPv4, for example 192.0.2.0/24"}
+		if p.Bits() >= 96 {
+			f.hint = "write " + netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96).Masked().String()
+		}
+		return f
 	case err != nil:
 		return &fault{message: fmt.Sprintf("%q is not an address or a network", s), hint: "write 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32"}
 	case p.Masked() != p:

@@ -136,7 +136,17 @@ func shareHost(a, b *App) bool {
 	if len(a.HTTP.Host) == 0 || len(b.HTTP.Host) == 0 {
 		return true
 	}
-	return slices.ContainsFunc(a.HTTP.Host, func(h string) bool { return slices.Contains(b.HTTP.Host, h) })
+	return slices.ContainsFunc(a.HTTP.Host, func(h string) bool {
+		return slices.ContainsFunc(b.HTTP.Host, func(o string) bool { return HostCovers(h, o) || HostCovers(o, h) })
+	})
+}
+
+// HostCovers reports whether all requests for one host name are requests for
+// another one as well: *.example.org covers a.example.org, *.a.example.org and
+// itself, but not example.org.
+func HostCovers(name, other string) bool {
+	suffix, wild := strings.CutPrefix(name, "*")
+	return name == other || wild && strings.HasSuffix(other, suffix)
 }
 
 func (p *projectChecker) mounts(apps []*loaded) {

@@ -22,7 +22,8 @@ func (s *Site) nginxConfig(files []placed) ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "%s %s;\n", d.directive, path)
 	}
-	fmt.Fprintln(&b, "http {\naccess_log off;")
+	// The hash has room for the longest host name, where the default has not.
+	fmt.Fprintln(&b, "http {\naccess_log off;\nserver_names_hash_bucket_size 512;")
 	temp, err := quote.Nginx(filepath.Join(s.Dir, "temp"))
 	if err != nil {
 		return nil, err
