@@ -40,7 +40,7 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s: the first line is not \"# golden: TARGET…\"", input)
 			continue
 		}
-		for _, targetName := range strings.Fields(list) {
+		for targetName := range strings.FieldsSeq(list) {
 			golden := filepath.Join("testdata", targetName, name+".txtar")
 			expected[golden] = true
 			t.Run(targetName+"/"+name, func(t *testing.T) {

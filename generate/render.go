@@ -68,8 +68,7 @@ func (r *Renderer) Render(t *Target, project *appfile.Project, apps []*appfile.A
 // refusal turns an error of rendering into a problem. Where it is a value that
 // the target's syntax cannot hold, it names the field with that value.
 func refusal(t *Target, apps []*appfile.App, err error) *diag.Problem {
-	var qe *quote.Error
-	if errors.As(err, &qe) {
+	if qe, ok := errors.AsType[*quote.Error](err); ok {
 		for _, a := range apps {
 			for _, inst := range append([]*appfile.App{a}, a.Instances...) {
 				if field, ok := inst.FindString(qe.Value); ok {

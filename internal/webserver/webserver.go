@@ -75,12 +75,13 @@ type Site struct {
 }
 
 // Find returns the path of a web server's program.
-func Find(p Program) (path string, ok bool) {
+func Find(p Program) (program string, ok bool) {
 	dirs := slices.Concat(filepath.SplitList(os.Getenv("PATH")),
 		[]string{"/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/bin"})
 	for _, name := range p.Names() {
 		for _, dir := range dirs {
 			file := filepath.Join(dir, name)
+			//nolint:gosec // looking where PATH leads is the point
 			if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 				return file, true
 			}
@@ -174,6 +175,7 @@ func (s *Site) writeFiles() ([]placed, error) {
 				data = listenOn(data, s.Listen)
 			case Apache:
 				data = virtualHostOn(data, s.Listen)
+			case Lighttpd: // its files name no address
 			}
 			out = append(out, placed{file, f.Place})
 		}
@@ -244,11 +246,12 @@ func (s *Site) giveAway() error {
 	if cred == nil || err != nil {
 		return err
 	}
-	return filepath.WalkDir(s.Dir, func(path string, _ fs.DirEntry, err error) error {
+	return filepath.WalkDir(s.Dir, func(file string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(path, int(cred.Uid), int(cred.Gid))
+		//nolint:gosec // nobody else can write to the folder before this
+		return os.Lchown(file, int(cred.Uid), int(cred.Gid))
 	})
 }
 
