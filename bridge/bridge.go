@@ -69,6 +69,9 @@ type Options struct {
 	// StreamBody starts the script before the body is complete.
 	StreamBody bool
 
+	// Setting is for the script alone.
+	Setting Setting
+
 	// LogFile is where messages and the script's standard error go; without
 	// one that is standard error or, where that is the connection, syslog.
 	LogFile string
@@ -108,7 +111,7 @@ func serve(conn *connection, log *logger, opts *Options) error {
 		script, env, err = prepare(&req, log, opts)
 	}
 	if err == nil && opts.Handoff {
-		err = handOff(conn, script, env)
+		err = handOff(conn, script, &opts.Setting, env)
 	} else if err == nil {
 		err = newExchange(conn, log, script, opts).run(env, req.ContentLength)
 	}

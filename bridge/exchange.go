@@ -53,7 +53,7 @@ func (x *exchange) run(env []string, length int64) error {
 	if err != nil {
 		return err
 	}
-	if x.proc, err = start(x.script, stdin, env); err != nil {
+	if x.proc, err = start(x.script, &x.opts.Setting, stdin, env); err != nil {
 		return err
 	}
 	x.touch()

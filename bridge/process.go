@@ -26,7 +26,7 @@ type process struct {
 }
 
 // start runs a script with that standard input, which it takes over.
-func start(s *script, stdin int, env []string) (*process, error) {
+func start(s *script, setting *Setting, stdin int, env []string) (*process, error) {
 	defer unix.Close(stdin)
 	out, err := newPipe()
 	if err != nil {
@@ -40,7 +40,7 @@ func start(s *script, stdin int, env []string) (*process, error) {
 	}
 	defer unix.Close(errs[1])
 	p := &process{stdout: out[0], stderr: errs[0], exit: -1}
-	p.pid, err = syscall.ForkExec(s.path, s.argv, &syscall.ProcAttr{
+	p.pid, err = spawn(s, setting, &syscall.ProcAttr{
 		Dir:   s.dir(),
 		Env:   env,
 		Files: []uintptr{uintptr(stdin), uintptr(out[1]), uintptr(errs[1])},
@@ -49,7 +49,7 @@ func start(s *script, stdin int, env []string) (*process, error) {
 	if err != nil {
 		unix.Close(out[0])
 		unix.Close(errs[0])
-		return nil, cannotRun(s, err)
+		return nil, err
 	}
 	if p.exit < 0 {
 		if err := p.watch(); err != nil {
@@ -137,15 +137,19 @@ func cannotRun(s *script, err error) error {
 	return &refusal{status: 503, script: s.name, message: "can not be run: " + err.Error(), temporary: true}
 }
 
-// readInterpreter returns the first word of a script's #! line.
+// readInterpreter returns the first word of a script's #! line. It is read
+// without the package os, whose descriptor for waiting a limit may forbid.
 func readInterpreter(path string) (interpreter string, ok bool) {
-	f, err := os.Open(path)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", false
 	}
-	defer func() { _ = f.Close() }()
+	defer unix.Close(fd)
 	buf := make([]byte, 256)
-	n, _ := f.Read(buf)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		return "", false
+	}
 	line, _, _ := strings.Cut(string(buf[:n]), "\n")
 	line, ok = strings.CutPrefix(line, "#!")
 	line = strings.TrimLeft(line, " \t")
@@ -157,7 +161,7 @@ func readInterpreter(path string) (interpreter string, ok bool) {
 
 // handOff becomes the script, which gets the connection as its standard input
 // and output. It returns only if that fails.
-func handOff(conn *connection, s *script, env []string) error {
+func handOff(conn *connection, s *script, setting *Setting, env []string) error {
 	if conn.socket {
 		if err := moveTo(conn.in, 1); err != nil {
 			return unable(s.name, "dup", err)
@@ -170,5 +174,9 @@ func handOff(conn *connection, s *script, env []string) error {
 	if err := os.Chdir(s.dir()); err != nil {
 		return cannotLook(s.name, s.dir(), err)
 	}
-	return cannotRun(s, syscall.Exec(s.path, s.argv, env))
+	err := setting.become(s.path, s.argv, env)
+	if _, ok := errors.AsType[*settingError](err); ok {
+		return notGranted(s.name, err)
+	}
+	return cannotRun(s, err)
 }

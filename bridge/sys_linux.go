@@ -67,9 +67,70 @@ func childAttributes(exit *int) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, PidFD: exit}
 }
 
+// The numbers of limits.
+const (
+	rlimitMemory    = unix.RLIMIT_AS
+	rlimitProcesses = unix.RLIMIT_NPROC
+)
+
+// execUnder sets limits of this process and becomes a program.
+//
+// Under a small limit of memory or processes the Go runtime ends the process as
+// soon as it wants more of either, for whatever runs beside this goroutine. So
+// nothing may run beside it, and nothing may be allocated, between the two: one
+// processor is left to the runtime, which this goroutine holds, because raw
+// system calls do not give it up; and syscall.Exec, which allocates, is not used.
+func execUnder(limits []Limit, path string, argv, env []string) error {
+	file, err := unix.BytePtrFromString(path)
+	if err != nil {
+		return err
+	}
+	args, err := syscall.SlicePtrFromStrings(argv)
+	if err != nil {
+		return err
+	}
+	vars, err := syscall.SlicePtrFromStrings(env)
+	if err != nil {
+		return err
+	}
+	runtime.GOMAXPROCS(1)
+	// What else syscall.Exec does is to give the program the soft limit of open
+	// files that Go has raised for itself. It does that also where it fails.
+	_ = syscall.Exec("", []string{""}, nil)
+	if err := setLimits(limits); err != nil {
+		return err
+	}
+	_, _, errno := syscall.RawSyscall(syscall.SYS_EXECVE, uintptr(unsafe.Pointer(file)), //nolint:gosec // the kernel only reads them
+		uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&vars[0]))) //nolint:gosec // as above
+	return errno
+}
+
+// addNiceness makes this thread nicer, and what it starts. The system call
+// counts from 20 downwards.
+//
+// Source: getpriority(2), C library/kernel differences.
+func addNiceness(n int) error {
+	raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return err
+	}
+	return unix.Setpriority(unix.PRIO_PROCESS, 0, 20-raw+n)
+}
+
+// keepParentSignal asks for the signal of childAttributes for this thread.
+//
+// Source: PR_SET_PDEATHSIG in prctl(2); a thread does not get it from another.
+func keepParentSignal() {
+	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGTERM), 0, 0, 0)
+}
+
+// ownPath leads to this program also after another was put in its place.
+func ownPath() (string, error) { return "/proc/self/exe", nil }
+
 // splice moves bytes from a pipe to a socket inside the kernel.
 func splice(from, to, size int) (int64, error) {
-	return unix.Splice(from, nil, to, nil, size, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+	n, err := unix.Splice(from, nil, to, nil, size, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+	return int64(n), err // it is an int where that has 32 bits
 }
 
 func openUnnamed(dir string) (int, error) {

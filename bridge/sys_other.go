@@ -5,6 +5,7 @@ package bridge
 import (
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +42,28 @@ func resetSignals() {
 }
 
 func childAttributes(*int) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// execUnder sets limits of this process and becomes a program. Beside this
+// goroutine nothing runs then that could meet those limits.
+func execUnder(limits []Limit, path string, argv, env []string) error {
+	runtime.GOMAXPROCS(1)
+	if err := setLimits(limits); err != nil {
+		return err
+	}
+	return syscall.Exec(path, argv, env)
+}
+
+func addNiceness(n int) error {
+	now, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return err
+	}
+	return unix.Setpriority(unix.PRIO_PROCESS, 0, now+n)
+}
+
+func keepParentSignal() {}
+
+func ownPath() (string, error) { return os.Executable() }
 
 func splice(int, int, int) (int64, error) { return 0, unix.ENOSYS }
 

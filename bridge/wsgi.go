@@ -2,9 +2,10 @@ package bridge
 
 import (
 	_ "embed" // for the shim
+	"errors"
+	"os"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // shim is the program that Python runs.
@@ -13,12 +14,13 @@ import (
 var shim string
 
 // WSGIOptions says which Python callable to run, and how. Of Options it uses
-// Mount, Env, EnvPass, HeaderTimeout, Timeout, MaxBody and LogFile.
+// Mount, Env, EnvPass, HeaderTimeout, Timeout, MaxBody, Setting and LogFile.
 type WSGIOptions struct {
 	Options
-	Python string   // the interpreter
-	Path   []string // goes in front of sys.path; the working directory if there is none
-	App    string   // MODULE:CALLABLE
+	Python    string   // the interpreter
+	Directory string   // working directory; "" leaves it
+	Path      []string // goes in front of sys.path; the working directory if there is none
+	App       string   // MODULE:CALLABLE
 }
 
 // ServeWSGI hands the connection on file descriptor 0 to Python, which reads
@@ -33,10 +35,23 @@ func ServeWSGI(opts *WSGIOptions) int {
 		name, value, _ := strings.Cut(variable, "=")
 		env.set(name, value)
 	}
-	err := syscall.Exec(opts.Python, pythonArgs(opts, env.list), env.list)
-	conn.refuse(unable("", "run "+opts.Python, err), log)
+	conn.refuse(becomePython(opts, env.list), log)
 	conn.finish()
 	return ExitTemporary
+}
+
+// becomePython returns only if it fails.
+func becomePython(opts *WSGIOptions, env []string) error {
+	if opts.Directory != "" {
+		if err := os.Chdir(opts.Directory); err != nil {
+			return notGranted("", err)
+		}
+	}
+	err := opts.Setting.become(opts.Python, pythonArgs(opts, env), env)
+	if _, ok := errors.AsType[*settingError](err); ok {
+		return notGranted("", err)
+	}
+	return unable("", "run "+opts.Python, err)
 }
 
 // pythonArgs returns the interpreter's arguments. The shim goes there as text:

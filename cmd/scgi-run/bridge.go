@@ -49,6 +49,9 @@ func commonFlags(o *bridge.Options) []option {
 		{"timeout", "TIME", "time without progress after which the program is ended (60s)", setDuration(&o.Timeout)},
 		{"max-body", "SIZE", "longest request body (1GiB)", setSize(&o.MaxBody)},
 		{"log", "FILE", "file for messages and standard error; default is standard\nerror or, where that is the connection, syslog", setString(&o.LogFile)},
+		{"umask", "MODE", "file mode creation mask of the program, such as 0027", setUmask(&o.Setting.Umask)},
+		{"nice", "N", "add N to the niceness of the program, as nice(1) does", setNice(&o.Setting.Nice)},
+		limitFlag(&o.Setting.Limits),
 	}
 }
 

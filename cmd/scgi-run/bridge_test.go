@@ -479,14 +479,16 @@ func TestHalfClose(t *testing.T) {
 
 // The script does not outlive a bridge that is killed.
 func TestBridgeKilled(t *testing.T) {
-	dir := folder(t, map[string]string{"script": child(t, "silent")})
-	c := call{args: []string{"bridge", "--mount=/", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}}
-	talk := c.begin(t)
-	io.WriteString(talk.conn, c.request())
-	pid := readPid(t, dir+"pid")
-	talk.cmd.Process.Kill()
-	talk.end()
-	eventually(t, "the script has ended", func() bool { return !alive(pid) })
+	for _, mode := range []string{"--timeout=60s", confined} {
+		dir := folder(t, map[string]string{"script": child(t, "silent")})
+		c := call{args: []string{"bridge", "--mount=/", mode, dir}, headers: []header{{"SCRIPT_NAME", "/script"}}}
+		talk := c.begin(t)
+		io.WriteString(talk.conn, c.request())
+		pid := readPid(t, dir+"pid")
+		talk.cmd.Process.Kill()
+		talk.end()
+		eventually(t, "the script has ended", func() bool { return !alive(pid) })
+	}
 }
 
 // The answer ends when the script closes its output, not when it ends.
@@ -519,7 +521,7 @@ func TestDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer extra.Close()
-	for _, mode := range []string{"--timeout=60s", "--handoff", "--stream-body"} {
+	for _, mode := range []string{"--timeout=60s", "--handoff", "--stream-body", confined} {
 		a := call{args: []string{"bridge", "--mount=/", mode, dir}, headers: []header{{"SCRIPT_NAME", "/script"}}, body: strings.Repeat("x", 70_000), files: []*os.File{extra, extra, extra}}.do(t)
 		if _, open, _ := strings.Cut(a.raw, "\n\n"); !strings.HasSuffix(a.raw, "\n0\n1\n2\n3\n") { // 3 is the folder itself
 			t.Errorf("%s: open descriptors %q", mode, open)
@@ -533,7 +535,7 @@ func TestSignals(t *testing.T) {
 		need.Missing(t, "proc")
 	}
 	dir := folder(t, map[string]string{"script": "#!/bin/sh\necho A: b; echo; grep -E '^Sig(Ign|Blk)' /proc/self/status\n"})
-	for _, mode := range []string{"--timeout=60s", "--handoff"} {
+	for _, mode := range []string{"--timeout=60s", "--handoff", confined} {
 		a := call{
 			command: []string{"/bin/sh", "-c", `trap '' HUP INT QUIT TERM PIPE USR1 USR2 CHLD TSTP TTIN TTOU ALRM; exec "$0" "$@"`, scgiRun(t)},
 			args:    []string{"bridge", "--mount=/", mode, dir}, headers: []header{{"SCRIPT_NAME", "/script"}},
@@ -548,13 +550,13 @@ func TestSignals(t *testing.T) {
 // starter's.
 func TestLimitOfOpenFiles(t *testing.T) {
 	dir := folder(t, map[string]string{"script": "#!/bin/sh\necho A: b; echo; ulimit -n\n"})
-	for _, mode := range []string{"--timeout=60s", "--handoff"} {
+	for _, modes := range [][]string{{}, {"--handoff"}, {confined}, {"--handoff", confined}} {
 		a := call{
 			command: []string{"/bin/sh", "-c", `ulimit -S -n 77; exec "$0" "$@"`, scgiRun(t)},
-			args:    []string{"bridge", "--mount=/", mode, dir}, headers: []header{{"SCRIPT_NAME", "/script"}},
+			args:    slices.Concat([]string{"bridge", "--mount=/"}, modes, []string{dir}), headers: []header{{"SCRIPT_NAME", "/script"}},
 		}.do(t)
 		if !strings.HasSuffix(a.raw, "\n77\n") {
-			t.Errorf("%s: %q", mode, a.raw)
+			t.Errorf("%s: %q", modes, a.raw)
 		}
 	}
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"scgikit/bridge"
 )
 
 // option is a flag of a program. The package flag of the standard library is
@@ -172,6 +175,78 @@ func addVariable(to *[]string) func(string) error {
 		*to = append(*to, value)
 		return nil
 	}
+}
+
+// setUmask takes four octal digits.
+func setUmask(to **int) func(string) error {
+	return func(value string) error {
+		mask, err := strconv.ParseUint(value, 8, 12)
+		if err != nil || len(value) != 4 || mask > 0o777 {
+			return usageError(strconv.Quote(value) + " is not a mask of four octal digits, like 0027")
+		}
+		n := int(mask)
+		*to = &n
+		return nil
+	}
+}
+
+// setNice takes a number that can be added to a niceness.
+func setNice(to *int) func(string) error {
+	return func(value string) error {
+		n, err := strconv.Atoi(value)
+		if err != nil || n < -20 || n > 19 {
+			return usageError(strconv.Quote(value) + " is not a number from -20 to 19")
+		}
+		*to = n
+		return nil
+	}
+}
+
+func limitFlag(to *[]bridge.Limit) option {
+	return option{
+		"limit", "NAME=N[,…]",
+		"limit of the program: nofile, nproc, memory (500MiB),\ncore, cpu (seconds); soft and hard (may be repeated)",
+		addLimits(to),
+	}
+}
+
+// addLimits takes limits, separated by commas.
+func addLimits(to *[]bridge.Limit) func(string) error {
+	return func(value string) error {
+		for word := range strings.SplitSeq(value, ",") {
+			name, number, _ := strings.Cut(word, "=")
+			l := bridge.Limit{Resource: bridge.Resource(name)}
+			if !slices.Contains(bridge.Resources(), l.Resource) {
+				return usageError(strconv.Quote(word) + " is not NAME=N with one of the names core, cpu, nofile, nproc, memory")
+			}
+			var err error
+			if l.Value, err = limitValue(l.Resource, number); err != nil {
+				return usageError(name + ": " + err.Error())
+			}
+			*to = append(*to, l)
+		}
+		return nil
+	}
+}
+
+// limitValue reads a size for what is counted in bytes, else a plain number.
+// Only a core file may be limited to nothing: a program could not even start.
+func limitValue(r bridge.Resource, text string) (uint64, error) {
+	if r == bridge.LimitCore || r == bridge.LimitMemory {
+		var bytes int64
+		if err := setSize(&bytes)(text); err != nil {
+			return 0, err
+		}
+		if bytes == 0 && r == bridge.LimitMemory {
+			return 0, usageError("0 leaves the program nothing")
+		}
+		return uint64(bytes), nil //nolint:gosec // setSize takes no negative ones
+	}
+	n, err := strconv.ParseUint(text, 10, 62)
+	if err != nil || n == 0 {
+		return 0, usageError(strconv.Quote(text) + " is not a number above 0")
+	}
+	return n, nil
 }
 
 // setMount takes a URL prefix.

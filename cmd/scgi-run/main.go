@@ -17,7 +17,7 @@ import (
 // program is one of the things that scgi-run can be.
 type program struct {
 	name    string
-	summary string
+	summary string                  // "" keeps it out of the help text
 	run     func(args []string) int // returns the exit code
 }
 
@@ -26,6 +26,7 @@ func programs() []program {
 	return []program{
 		{"bridge", "one SCGI request on standard input -> a CGI program", runBridge},
 		{"wsgi", "one SCGI request on standard input -> a Python WSGI callable", runWSGI},
+		{bridge.ConfinedProgram, "", runConfined},
 	}
 }
 
@@ -85,6 +86,9 @@ func helpText(list []program) string {
 	var b strings.Builder
 	b.WriteString(helpHead)
 	for _, p := range list {
+		if p.summary == "" {
+			continue
+		}
 		b.WriteString("  " + p.name + strings.Repeat(" ", column-len(p.name)) + p.summary + "\n")
 	}
 	b.WriteString(helpTail)

@@ -67,7 +67,7 @@ func TestScripts(t *testing.T) {
 		{name: "log lines are one line", script: sh("printf 'a\\033[0mb\\tc\\n' >&2; " + head), status: "200 OK", log: `]: a\x1b[0mb\x09c` + "\n"},
 	}
 	for _, tt := range tests {
-		for _, mode := range [][]string{nil, {"--stream-body"}} {
+		for _, mode := range [][]string{nil, {"--stream-body"}, {confined}} {
 			t.Run(tt.name+" "+strings.Join(mode, ""), func(t *testing.T) {
 				t.Parallel()
 				dir := folder(t, map[string]string{"script": tt.script})

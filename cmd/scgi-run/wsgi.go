@@ -22,6 +22,7 @@ usage: scgi-run wsgi [FLAG…] MODULE:CALLABLE
 func wsgiFlags(o *bridge.WSGIOptions, style *string) []option {
 	return append(commonFlags(&o.Options),
 		option{"style", "once", "a process for each request", setString(style)},
+		option{"directory", "DIR", "working directory of the app", setString(&o.Directory)},
 		option{"path", "DIR", "folder in front of sys.path, instead of the working\ndirectory (may be repeated)", appendString(&o.Path)},
 		option{"python", "PROGRAM", "the interpreter (/usr/bin/python3)", setString(&o.Python)},
 	)
@@ -60,6 +61,8 @@ func checkWSGI(o *bridge.WSGIOptions, style string, rest []string) error {
 		return usageError("more than one MODULE:CALLABLE: " + strings.Join(rest, " "))
 	case !strings.HasPrefix(o.Python, "/"):
 		return usageError("--python " + o.Python + " is not an absolute path")
+	case o.Directory != "" && !strings.HasPrefix(o.Directory, "/"):
+		return usageError("--directory " + o.Directory + " is not an absolute path")
 	}
 	return nil
 }

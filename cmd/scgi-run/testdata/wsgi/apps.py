@@ -43,6 +43,19 @@ def show(environ, start_response):
     return ["\n".join(lines).encode("latin-1")]
 
 
+def setting(environ, start_response):
+    """What the app finds itself in."""
+    import resource
+
+    start_response("200 OK", TEXT[:])
+    mask = os.umask(0)
+    lines = ["umask %04o" % mask, "nice %d" % os.nice(0), "in %s" % os.getcwd()]
+    for name, number in (("core", resource.RLIMIT_CORE), ("cpu", resource.RLIMIT_CPU), ("nofile", resource.RLIMIT_NOFILE),
+                         ("nproc", resource.RLIMIT_NPROC), ("memory", resource.RLIMIT_AS)):
+        lines.append("%s %d %d" % (name, *resource.getrlimit(number)))
+    return ["\n".join(lines).encode() + b"\n"]
+
+
 def noisy(environ, start_response):
     print("printed")
     sys.stderr.write("on stderr\n")
