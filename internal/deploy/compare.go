@@ -268,6 +268,8 @@ func stateOf(want *fileset.File, recorded *Entry, found *onDisk) (state State, w
 		return Same, "", false
 	case bytes.Equal(found.data, want.Data), unmodified(found.data, recorded):
 		return Stale, "", false
+	case unmodified(unixLines(found.data), recorded):
+		return Stale, "its lines end in CR LF; .gitattributes can say eol=lf", false
 	}
 	if _, ours := readHeader(found.data); ours || recorded != nil {
 		return Edited, "", false
@@ -284,6 +286,10 @@ func unmodified(data []byte, recorded *Entry) bool {
 	h, ok := readHeader(data)
 	return ok && h.intact
 }
+
+// unixLines undoes what git does to a file in a checkout with core.autocrlf. No
+// generated file has a CR of its own.
+func unixLines(data []byte) []byte { return bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")) }
 
 // orphan adds a recorded file that nothing renders now.
 func (f *Folder) orphan(p *Plan, entry Entry) error {
@@ -306,7 +312,7 @@ func (f *Folder) orphan(p *Plan, entry Entry) error {
 	case found.obstacle != "":
 		return nil // not the file that was written: not ours any more
 	case isLink != found.isLink:
-	case isLink && found.link == entry.Link, !isLink && unmodified(found.data, &entry):
+	case isLink && found.link == entry.Link, !isLink && unmodified(unixLines(found.data), &entry):
 		c.State = Orphan
 	}
 	if isLink {
