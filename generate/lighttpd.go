@@ -205,8 +205,9 @@ func filesLighttpd(s *Scope) ([]Spec, error) {
 				name = a.Name
 				file.Modules = append(file.Modules, "mod_redirect", "mod_setenv")
 			}
+			file.Modules = append(file.Modules, "mod_expire")
 			if len(byDepth[depth]) > 0 {
-				file.Modules = append(file.Modules, "mod_alias", "mod_expire")
+				file.Modules = append(file.Modules, "mod_alias")
 			}
 			// Behind the others: it takes a request as soon as it sees it.
 			file.Modules = append(file.Modules, "mod_scgi")

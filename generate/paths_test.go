@@ -294,6 +294,50 @@ func TestNested(t *testing.T) {
 	})
 }
 
+// TestInsideFolder mounts an app inside a folder that an outer app serves, with
+// a folder of its own: neither the outer folder nor its rules reach it.
+func TestInsideFolder(t *testing.T) {
+	dir := publicDir(t)
+	for _, file := range []string{"outer/x.css", "outer/in/x.css", "outer/in/s/x.css", "outer/in/deep/x.css", "inner/x.css", "inner/start"} {
+		writeFile(t, filepath.Join(dir, file), file)
+	}
+	site, in, deep := startBackend(t, "site", ""), startBackend(t, "in", ""), startBackend(t, "deep", "")
+	text := app("zsite", tcp(site), "/", "  static: [{url: /f/, dir: "+dir+"/outer/, expires: 1h, index: x.css}]\n  hide_headers: [X-Keep]\n") +
+		app("in", tcp(in), "/f/in", "  static: [{url: /f/in/s/, dir: "+dir+"/inner/, index: start}]\n") +
+		app("deep", tcp(deep), "/f/in/s/deep/", "  redirect_bare: false\n")
+	paths := []path{
+		{"/f", `site "" "/f"`},
+		{"/f/x.css", "200 outer/x.css"},
+		{"/f/in", "308 /f/in/"},
+		{"/f/in/x.css", `in "/f/in" "/x.css"`},
+		{"/f/in/s/x.css", "200 inner/x.css"},
+		{"/f/in/s/", "200 inner/start"},
+		{"/f/in/s/deep", `deep "/f/in/s/deep" ""`},
+		{"/f/in/s/deep/x.css", `deep "/f/in/s/deep" "/x.css"`},
+		{"/f/in/s/deeper", "404"},
+	}
+	forFronts(t, noUnix, func(t *testing.T, f *front) {
+		server := f.start(t, text)
+		for _, p := range paths {
+			r := get(t, server.Addr, p.target)
+			got := told(r)
+			if r.Received == nil && r.Status == 200 {
+				got += " " + string(r.Body)
+			}
+			if got != p.want {
+				t.Errorf("%s: got %s, want %s", p.target, got, p.want)
+			}
+			cached := r.Header.Get("Cache-Control") != "" || r.Header.Get("Expires") != ""
+			if want := p.want == "200 outer/x.css"; cached != want {
+				t.Errorf("%s: browsers may keep it: %v", p.target, cached)
+			}
+		}
+		if r := get(t, server.Addr, "/f/in/x", "X-Answer: hidden"); r.Header.Get("X-Keep") == "" {
+			t.Error("/f/in/: a header is hidden that the app at / hides")
+		}
+	})
+}
+
 // TestFileNames renders apps whose names, with the words that files add to
 // them, are those of other apps' files.
 func TestFileNames(t *testing.T) {
