@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"scgikit/internal/deploy"
+	"scgikit/internal/diag"
 	"scgikit/templates"
 )
 
@@ -77,7 +78,7 @@ func (e *env) eject(name string, force bool) error {
 	text, err := templates.FS.ReadFile(name)
 	if err != nil {
 		hint := "scgikit eject lists them"
-		if near := nearest(name, templateNames()); near != "" {
+		if near := diag.Nearest(name, templateNames()); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
 		return usagef(hint, "there is no built-in template %q", name)

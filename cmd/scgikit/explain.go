@@ -12,6 +12,7 @@ import (
 
 	"scgikit/generate"
 	"scgikit/internal/appfile"
+	"scgikit/internal/diag"
 )
 
 func newExplainCmd(e *env) *cobra.Command {
@@ -123,7 +124,7 @@ func (e *env) explain(word string) error {
 	text, err := appfile.Explain(word, generate.OptionTypes())
 	if unknown, ok := errors.AsType[*appfile.UnknownFieldError](err); ok {
 		hint := unknown.Hint()
-		if near := nearest(word, explainable()); near != "" {
+		if near := diag.Nearest(word, explainable()); near != "" {
 			hint = fmt.Sprintf("did you mean %s?", near)
 		}
 		return usagef(hint, "there is no field or code %q", word)

@@ -123,7 +123,7 @@ func (e *env) render(flags *renderFlags, words []string, manifest *deploy.Manife
 
 func noApp(name string, project *appfile.Project) error {
 	hint := "the apps are " + strings.Join(projectNames(project), ", ")
-	if near := nearest(name, projectNames(project)); near != "" {
+	if near := diag.Nearest(name, projectNames(project)); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	return failf(exitNoApp, hint, "there is no app %q", name)
@@ -192,7 +192,7 @@ func knownTarget(word string) error {
 		return nil
 	}
 	hint := "the targets are " + strings.Join(targetNames(), ", ") + ", and all"
-	if near := nearest(strings.ToLower(word), targetNames()); near != "" {
+	if near := diag.Nearest(strings.ToLower(word), targetNames()); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	return usagef(hint, "there is no target %q", word)

@@ -95,7 +95,7 @@ func (r *settingsReader) entry(key string, keyNode, value *yaml.Node) {
 	switch {
 	case i < 0:
 		hint := "scgikit help files lists the settings"
-		if near := nearest(key, settingKeys()); near != "" {
+		if near := diag.Nearest(key, settingKeys()); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
 		r.add(keyNode, diag.Problem{Code: "unknown-setting", Message: fmt.Sprintf("unknown setting %q", key), Hint: hint})

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"scgikit/internal/diag"
 )
 
 // UnknownFieldError is what Explain returns for a path that is no field.
@@ -212,8 +214,8 @@ func nearestField(field string, all []Field) string {
 	if path, ok := byKey[last]; ok {
 		return path
 	}
-	if near := nearest(field, paths); near != "" {
+	if near := diag.Nearest(field, paths); near != "" {
 		return near
 	}
-	return byKey[nearest(last, sortedKeys(byKey))]
+	return byKey[diag.Nearest(last, sortedKeys(byKey))]
 }

@@ -126,24 +126,3 @@ func TestEveryTypo(t *testing.T) {
 		t.Errorf("only %d typos were tried", tried)
 	}
 }
-
-func TestDistance(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0},
-		{"a", "", 1},
-		{"port", "prot", 1},
-		{"port", "por", 1},
-		{"port", "ports", 1},
-		{"port", "part", 1},
-		{"mount", "munot", 2},
-		{"kitten", "sitting", 3},
-		{strings.Repeat("a", 65), "a", 65},
-	} {
-		if got := distance(c.a, c.b); got != c.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
-		}
-	}
-}

@@ -230,7 +230,7 @@ func (x *expander) undefinedHint(ref string) string {
 	for _, name := range x.outer {
 		known = append(known, "vars."+name)
 	}
-	if near := nearest(ref, known); near != "" {
+	if near := diag.Nearest(ref, known); near != "" {
 		return "did you mean ${" + near + "}?"
 	}
 	short := strings.TrimPrefix(strings.TrimPrefix(ref, "vars."), "env.")
