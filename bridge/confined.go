@@ -113,7 +113,7 @@ func readReport(s *script, fd int) error {
 		return nil
 	}
 	if errno, err := strconv.Atoi(string(report)); err == nil {
-		return cannotRun(s, syscall.Errno(errno)) //nolint:gosec // a number that was one
+		return cannotRun(s, syscall.Errno(errno))
 	}
 	return notGranted(s.name, errors.New(string(report)))
 }

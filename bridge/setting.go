@@ -132,8 +132,8 @@ func setLimit(l Limit) error {
 	// the old one back unless it was changed by this function. A limit that is
 	// set in any other way would be lost.
 	var limit syscall.Rlimit
-	if syscall.Getrlimit(number, &limit) == nil && uint64(limit.Max) < l.Value { //nolint:gosec,unconvert // the type differs between systems
-		what += " above the hard limit " + strconv.FormatUint(uint64(limit.Max), 10) //nolint:gosec,unconvert // as above
+	if syscall.Getrlimit(number, &limit) == nil && uint64(limit.Max) < l.Value { //nolint:unconvert // the type differs between systems
+		what += " above the hard limit " + strconv.FormatUint(uint64(limit.Max), 10) //nolint:unconvert // as above
 	}
 	assign(&limit.Cur, l.Value)
 	assign(&limit.Max, l.Value)

@@ -130,7 +130,7 @@ func ownPath() (string, error) { return "/proc/self/exe", nil }
 // splice moves bytes from a pipe to a socket inside the kernel.
 func splice(from, to, size int) (int64, error) {
 	n, err := unix.Splice(from, nil, to, nil, size, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-	return int64(n), err // it is an int where that has 32 bits
+	return int64(n), err //nolint:unconvert // it is an int where that has 32 bits
 }
 
 func openUnnamed(dir string) (int, error) {
