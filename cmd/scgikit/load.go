@@ -82,12 +82,18 @@ func (e *env) sources(paths []string) ([]appfile.Source, error) {
 // descriptions alone, sorted.
 func (e *env) find(dir string) ([]string, error) {
 	single := filepath.Join(dir, "scgikit.yaml")
-	if _, err := os.Stat(e.path(single)); err == nil {
-		return []string{single}, nil
-	}
 	many, err := e.list(filepath.Join(dir, e.settings.AppsDir))
-	if err != nil || len(many) > 0 || dir == "." {
-		return many, err
+	if err != nil {
+		return nil, err
+	}
+	_, err = os.Stat(e.path(single))
+	switch {
+	case err == nil && len(many) > 0:
+		return nil, usagef("keep one of them, or name the descriptions: -f FILE", "there are %s and %s", single, many[0])
+	case err == nil:
+		return []string{single}, nil
+	case len(many) > 0 || dir == ".":
+		return many, nil
 	}
 	return e.list(dir)
 }
