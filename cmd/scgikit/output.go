@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -155,8 +156,8 @@ func (e *env) report(err error) {
 	list, isList := errors.AsType[diag.List](err)
 	if isList {
 		body.Message = counted(list)
-		if _, ok := appfile.ExplainCode(list[len(list)-1].Code); ok && body.Hint == "" {
-			body.Hint = "scgikit explain " + list[len(list)-1].Code + " says more about the last one"
+		if code := lastError(list).Code; body.Hint == "" && isCode(code) {
+			body.Hint = "scgikit explain " + code + " says more about the last error"
 		}
 	}
 	if !isFailure || !f.told {
@@ -198,6 +199,21 @@ func visible(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// lastError returns the last problem that is more than a warning, or the last.
+func lastError(list diag.List) *diag.Problem {
+	for _, p := range slices.Backward(list) {
+		if p.Severity == diag.Error {
+			return p
+		}
+	}
+	return list[len(list)-1]
+}
+
+func isCode(word string) bool {
+	_, ok := appfile.ExplainCode(word)
+	return ok
 }
 
 // counted sums a list up: "2 errors, 1 warning".
