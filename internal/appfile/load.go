@@ -320,9 +320,11 @@ func (x *expander) readVars(root *node) {
 	x.vars = make(map[string]string)
 	if vars := root.get("vars"); vars != nil {
 		for _, e := range vars.entries {
-			if text, f := x.text(e.value.scalarText(), "vars."+e.key, true); f == nil {
-				x.vars[e.key] = text
+			text, f := x.text(e.value.scalarText(), "vars."+e.key, true)
+			if f != nil {
+				text = e.value.scalarText() // or each use would be a problem, too
 			}
+			x.vars[e.key] = text
 		}
 	}
 	if outer := root.get("vars_from_env"); outer != nil {
