@@ -273,7 +273,9 @@ func writeResolved(w io.Writer, fields []appfile.ResolvedField) {
 	var rows [][]string
 	for _, f := range fields {
 		from := f.Layer
-		if at := f.Place.String(); at != "" {
+		if at := f.Place.String(); strings.HasPrefix(at, f.Layer) {
+			from = at // "--set PATH=VALUE" is place and layer
+		} else if at != "" {
 			from += " " + at
 		}
 		rows = append(rows, []string{f.Path, cmp.Or(f.Value, "-"), from})
