@@ -68,7 +68,9 @@ type backend struct {
 func startBackend(t testing.TB, name, socket string) *backend {
 	t.Helper()
 	network, addr := "tcp", "127.0.0.1:0"
-	if socket != "" {
+	if strings.HasPrefix(socket, "[") { // an IPv6 address
+		addr, socket = socket, ""
+	} else if socket != "" {
 		network, addr = "unix", socket
 	}
 	l, err := net.Listen(network, addr)

@@ -301,6 +301,22 @@ func TestReadTimeout(t *testing.T) {
 	}
 }
 
+// TestIPv6 has a backend that listens on an IPv6 address.
+func TestIPv6(t *testing.T) {
+	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Skipf("no IPv6 here: %v", err)
+	} else if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text := app("blog", tcp(startBackend(t, "blog", "[::1]:0")), "/blog/", "")
+	forFronts(t, nil, func(t *testing.T, f *front) {
+		server := f.start(t, text)
+		if got := told(get(t, server.Addr, "/blog/x")); got != `blog "/blog" "/x"` {
+			t.Error(got)
+		}
+	})
+}
+
 // TestHostOrder gives a block to any host, to a pattern, to a longer one and to
 // a name: the most exact one takes a request, whatever the names of the apps.
 func TestHostOrder(t *testing.T) {
