@@ -2,6 +2,7 @@ package generate
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -74,6 +75,22 @@ func (g *hostGroup) fileName() string {
 // directive would need a look of their own.
 var listenSyntax = regexp.MustCompile(`^((?:[0-9.]+|\[[0-9a-fA-F:.]+\]|\*|localhost):)?([0-9]{1,5})$`)
 
+// wrongListen says what is wrong with an address to listen on; "" is nothing.
+func wrongListen(l string) (message, hint string) {
+	m := listenSyntax.FindStringSubmatch(l)
+	if m == nil {
+		return fmt.Sprintf("%q is not an address to listen on", l), "write a port, or an address and a port: 80, 127.0.0.1:8080, [::]:80"
+	}
+	if port, err := strconv.ParseUint(m[2], 10, 16); err != nil || port == 0 {
+		return m[2] + " is not a port", "use a number from 1 to 65535"
+	}
+	host := strings.Trim(strings.TrimSuffix(m[1], ":"), "[]")
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && host != "*" && host != "localhost" {
+		return fmt.Sprintf("%q is not an IP address", host), "write it in full, for example 127.0.0.1:8080 or [::1]:80"
+	}
+	return "", ""
+}
+
 // acceptHostBlock returns the problems of an app that has a block: addresses
 // that are none, and an earlier app with which it shares the block or a part of
 // its hosts. A block has one list of addresses and one root, and a host belongs
@@ -82,15 +99,15 @@ func acceptHostBlock(s *Scope, a *appfile.App, of hostBlockOf) diag.List {
 	var list diag.List
 	options := "options." + s.Target.Name
 	mine, _ := of(a)
+	if len(mine.Listen) == 0 {
+		list = append(list, a.Problem(options+".listen", "bad-address", "is empty", "write a port, for example [80], or leave the key out"))
+	}
 	for i, l := range mine.Listen {
 		field := fmt.Sprintf("%s.listen[%d]", options, i)
-		m := listenSyntax.FindStringSubmatch(l)
-		if m == nil {
-			list = append(list, a.Problem(field, "bad-address", fmt.Sprintf("%q is not an address to listen on", l), "write a port, or an address and a port: 80, 127.0.0.1:8080, [::]:80"))
-			continue
-		}
-		if port, err := strconv.ParseUint(m[2], 10, 16); err != nil || port == 0 {
-			list = append(list, a.Problem(field, "bad-address", m[2]+" is not a port", "use a number from 1 to 65535"))
+		if message, hint := wrongListen(l); message != "" {
+			list = append(list, a.Problem(field, "bad-address", message, hint))
+		} else if slices.ContainsFunc(mine.Listen[:i], func(o string) bool { return strings.TrimPrefix(o, "*:") == strings.TrimPrefix(l, "*:") }) {
+			list = append(list, a.Problem(field, "bad-address", l+" stands twice", "remove one"))
 		}
 	}
 	against := func(other *appfile.App, field, message, hint string) {
