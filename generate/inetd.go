@@ -78,7 +78,8 @@ func inetdFields() Fields {
 		"run.stop_signal":          {Warned, "a program per request ends by itself"},
 		"run.stop_timeout":         {Warned, "a program per request ends by itself"},
 		"run.restart.*":            noRestart,
-		"run.nice":                 {Carried, "0 to 19; below 0 is refused, because the program's user may not"},
+		"run.limits.memory":        {Carried, "of the data on OpenBSD, which has no limit of the address space"},
+		"run.nice":                 {Carried, "added to inetd's; 0 to 19; below 0 is refused, because the program's user may not"},
 		"cgi.*":                    {Carried, ""},
 		"wsgi.*":                   {Carried, ""},
 		"wsgi.server":              {Carried, "builtin; the others listen by themselves"},
@@ -130,22 +131,11 @@ func planInetd(a *appfile.App) inetdPlan {
 }
 
 // needsScript returns the fields that only a script can carry.
-//
-// The umask and the limits that the description leaves alone stay those of
-// inetd, so that a plain app needs no shell for each request.
 func (p *inetdPlan) needsScript() []string {
 	a := p.app
 	var fields []string
-	for _, field := range []string{
-		"run.umask", "options.inetd.umask", "run.limits.nofile", "run.limits.nproc", "run.limits.memory",
-		"run.limits.core", "run.limits.cpu_seconds", "run.nice", "run.env_file",
-	} {
-		if a.IsSet(field) {
-			fields = append(fields, field)
-		}
-	}
-	if a.Type == appfile.TypeWSGI && a.IsSet("run.directory") {
-		fields = append(fields, "run.directory")
+	if a.Run.EnvFile != "" {
+		fields = append(fields, "run.env_file")
 	}
 	if len(a.Run.Secrets) > 0 {
 		fields = append(fields, "run.secrets")
@@ -269,11 +259,6 @@ type inetdScript struct {
 	Reasons  []string
 	Log      string // file; "" is the system's log
 	NoLog    string // what the system's log gets where that file can not be written
-	Umask    string
-	Dir      string // "" stays where inetd is
-	Limits   []ulimit
-	Procs    []int64 // limit of processes, if any
-	Nice     []int64 // niceness, if any
 	EnvFile  string
 	Secrets  []secretFile
 	Program  string
@@ -310,23 +295,12 @@ func filesInetd(s *Scope) ([]Spec, error) {
 
 func (p *inetdPlan) scriptData() inetdScript {
 	a := p.app
-	data := inetdScript{
-		Name: a.Name, Reasons: p.reasons, Log: p.log, Umask: a.Run.Umask.String(),
-		Limits: shellUlimits(a.Run.Limits), EnvFile: a.Run.EnvFile, Secrets: secretFiles(a),
+	return inetdScript{
+		Name: a.Name, Reasons: p.reasons, Log: p.log, EnvFile: a.Run.EnvFile, Secrets: secretFiles(a),
 		NoLog:   "can not write " + p.log,
-		Literal: looksMistaken(p.command.Flags, p.command.Rest, []string{p.log, a.Run.Directory, a.Run.EnvFile}),
+		Literal: looksMistaken(p.command.Flags, p.command.Rest, []string{p.log, a.Run.EnvFile}),
 		Program: p.options.SCGIRun, Flags: p.command.Flags, Rest: p.command.Rest, MoreArgs: a.Run.EnvFile != "",
 	}
-	if a.Type == appfile.TypeWSGI {
-		data.Dir = a.Run.Directory
-	}
-	if a.Run.Limits.NProc != nil {
-		data.Procs = []int64{*a.Run.Limits.NProc}
-	}
-	if a.Run.Nice != 0 {
-		data.Nice = []int64{int64(a.Run.Nice)}
-	}
-	return data
 }
 
 // inetdFolder is the folder that guards a socket whose own mode lets everyone in.

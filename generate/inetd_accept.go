@@ -66,8 +66,7 @@ const maxChildrenFreeBSD = 32767
 
 func (p *inetdPlan) acceptLimits() diag.List {
 	a := p.app
-	list := roundedLimit(a, "run.limits.core", a.Run.Limits.Core, blockSize)
-	list = append(list, roundedLimit(a, "run.limits.memory", a.Run.Limits.Memory, kibibyte)...)
+	var list diag.List
 	switch {
 	case p.options.Dialect != inetdconf.FreeBSD && a.IsSet("run.max_concurrent"):
 		list = append(list, a.Warning("run.max_concurrent", codeNotCarried,

@@ -111,9 +111,9 @@ func askSCGI(t *testing.T, network, addr, mount, rest, body string) string {
 const cgiScript = `#!/bin/sh
 echo "a warning" >&2
 printf 'Content-Type: text/plain\r\n\r\n'
-echo "uid=$(id -u) gid=$(id -g) umask=$(umask) dir=$(pwd)"
+echo "uid=$(id -u) gid=$(id -g) dir=$(pwd)"
 echo "script=$SCRIPT_NAME info=$PATH_INFO value=$VALUE key=$KEY file=$FROM_FILE"
-ulimit -n
+echo "umask=$(umask) nice=$(nice)" $(ulimit -c; ulimit -n; ulimit -t; ulimit -v)
 cat
 `
 
@@ -168,8 +168,9 @@ func (r *realInetd) install(t *testing.T, set *fileset.Set) {
 	}
 }
 
-// check asks for the script and requires the exact answer.
-func (r *realInetd) check(t *testing.T, umask, rest string, nofile int) {
+// check asks for the script and requires the exact answer: its variables, and
+// what it finds itself in.
+func (r *realInetd) check(t *testing.T, rest, setting string) {
 	t.Helper()
 	username, group := someUser(t)
 	id := ids(t, username, group)
@@ -179,8 +180,8 @@ func (r *realInetd) check(t *testing.T, umask, rest string, nofile int) {
 	if !strings.HasPrefix(head, "Status: 200 OK\r\n") || !strings.Contains(head, "Content-Type: text/plain") || strings.Contains(head, "warning") {
 		t.Errorf("the head is %q", head)
 	}
-	want := fmt.Sprintf("uid=%d gid=%d umask=%s dir=%s\nscript=/files/env.sh info=/more/path %s\n%d\n%s",
-		id[0], id[1], umask, filepath.Join(r.dir, "cgi"), rest, nofile, body)
+	want := fmt.Sprintf("uid=%d gid=%d dir=%s\nscript=/files/env.sh info=/more/path %s\n%s\n%s",
+		id[0], id[1], filepath.Join(r.dir, "cgi"), rest, setting, body)
 	if got != want {
 		t.Errorf("the body is\n%.300q, want\n%.300q", got, want)
 	}
@@ -189,6 +190,43 @@ func (r *realInetd) check(t *testing.T, umask, rest string, nofile int) {
 		data, err := os.ReadFile(log)
 		return err == nil && bytes.Contains(data, []byte("a warning"))
 	})
+}
+
+// With moreSetting in run, a program finds itself in fullSetting; core is in
+// blocks of 512 bytes and memory in kibibytes.
+const moreSetting = `  umask: "0037"
+  limits: {nofile: 77, core: 1MiB, cpu_seconds: 99, memory: 2GiB, nproc: 5000}
+  nice: 3
+`
+
+func fullSetting(t *testing.T) string {
+	t.Helper()
+	return fmt.Sprintf("umask=0037 nice=%d 2048 77 99 2097152", ownNiceness(t)+3)
+}
+
+// plainSetting is what a program finds itself in by default: what the
+// description says by default, and the rest from inetd.
+func plainSetting(t *testing.T) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", "echo $(ulimit -t; ulimit -v)").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("umask=0027 nice=%d 0 %d %s", ownNiceness(t), openFiles(t), strings.TrimSpace(string(out)))
+}
+
+// ownNiceness is that of programs that the tests start.
+func ownNiceness(t *testing.T) int {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "nice").Output()
+	n := 0
+	if err == nil {
+		_, err = fmt.Sscan(string(out), &n)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // ownUmask is the umask that the tests' own programs start with.
@@ -215,18 +253,36 @@ func openFiles(t *testing.T) int {
 	return n
 }
 
-// TestOpenBSDInetdPort starts scgi-run straight from the line.
-func TestOpenBSDInetdPort(t *testing.T) {
-	t.Parallel()
-	inetd := need.Program(t, "inetd")
-	r := &realInetd{dir: publicDir(t), network: "tcp", addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
-	set := mustRender(t, "inetd", load(t, r.describe(t, "openbsd", fmt.Sprintf("{tcp: %q}", r.addr), "", buildSCGIRun(t, r.dir))))
+// settings are descriptions' further lines in run, and what comes of them.
+func settings(t *testing.T) map[string][2]string {
+	t.Helper()
+	return map[string][2]string{"plain": {"", plainSetting(t)}, "full": {moreSetting, fullSetting(t)}}
+}
+
+// line makes the set-up whose line starts scgi-run itself.
+func (r *realInetd) line(t *testing.T, dialect, more, scgiRun string) {
+	t.Helper()
+	set := mustRender(t, "inetd", load(t, r.describe(t, dialect, fmt.Sprintf("{tcp: %q}", r.addr), more, scgiRun)))
 	if _, ok := set.Get("inetd/files"); ok {
 		t.Error("there is a script, and nothing needs one")
 	}
 	r.install(t, moveLogs(t, set, filepath.Join(r.dir, "log")))
-	startInetd(t, []string{inetd, "-d", r.conf}, r.network, r.addr)
-	r.check(t, ownUmask(t), "value=v1 key= file=", openFiles(t))
+}
+
+// TestOpenBSDInetdPort starts scgi-run straight from the line.
+func TestOpenBSDInetdPort(t *testing.T) {
+	t.Parallel()
+	inetd := need.Program(t, "inetd")
+	scgiRun := buildSCGIRun(t, publicDir(t))
+	for name, setting := range settings(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &realInetd{dir: publicDir(t), network: "tcp", addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+			r.line(t, "openbsd", setting[0], scgiRun)
+			startInetd(t, []string{inetd, "-d", r.conf}, r.network, r.addr)
+			r.check(t, "value=v1 key= file=", setting[1])
+		})
+	}
 }
 
 // TestOpenBSDInetdSocket goes through a script, with everything that a line
@@ -240,11 +296,11 @@ func TestOpenBSDInetdSocket(t *testing.T) {
 	writeFile(t, secret, "s 3\n")
 	writeFile(t, envFile, "FROM_FILE=f 4\n")
 	_, group := someUser(t)
-	more := fmt.Sprintf("  umask: \"0037\"\n  limits: {nofile: 77}\n  env_file: %s\n  secrets: {KEY: {file: %s}}", envFile, secret)
+	more := moreSetting + fmt.Sprintf("  env_file: %s\n  secrets: {KEY: {file: %s}}", envFile, secret)
 	set := mustRender(t, "inetd", load(t, r.describe(t, "openbsd", fmt.Sprintf("{unix: %q, group: %s}", r.addr, group), more, buildSCGIRun(t, r.dir))))
 	r.install(t, moveLogs(t, set, filepath.Join(r.dir, "log")))
 	startInetd(t, []string{inetd, "-d", r.conf}, r.network, r.addr)
-	r.check(t, "0037", "value=v1 key=s 3 file=f 4", 77)
+	r.check(t, "value=v1 key=s 3 file=f 4", fullSetting(t))
 	socket, err := os.Stat(r.addr)
 	if err != nil || socket.Mode().Perm() != 0o666 {
 		t.Errorf("the socket has mode %v (%v); 0666 is what the folder is for", socket.Mode(), err)
@@ -264,30 +320,35 @@ func TestOpenBSDInetdWSGI(t *testing.T) {
 	}
 	r := &realInetd{dir: publicDir(t), network: "tcp", addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
 	username, group := someUser(t)
-	app := filepath.Join(r.dir, "the app")
+	app := filepath.Join(r.dir, "app")
 	writeFile(t, filepath.Join(app, "hello.py"), `import os
+import resource
 
 def application(environ, start_response):
     print("to the log")
     start_response("201 Created", [("Content-Type", "text/plain")])
     body = environ["wsgi.input"].read()
     facts = [os.getuid(), os.getcwd(), environ["SCRIPT_NAME"], environ["PATH_INFO"], os.environ["VALUE"], len(body)]
+    facts += ["%04o" % os.umask(0), os.nice(0), *resource.getrlimit(resource.RLIMIT_CORE), *resource.getrlimit(resource.RLIMIT_NOFILE)]
     return [" ".join(map(str, facts)).encode()]
 `)
 	set := mustRender(t, "inetd", load(t, fmt.Sprintf(`apiVersion: scgikit/v1
 name: files
 type: wsgi
-run: {user: %s, group: %s, directory: %s, env: {VALUE: "a  b"}}
+run: {user: %s, group: %s, directory: %s, env: {VALUE: "a-b"}, umask: "0037", nice: 3, limits: {nofile: 77}}
 wsgi: {module: "hello:application", python: %s}
 listen: {tcp: %q}
 log: {dir: %s}
 http: {mount: /hello}
 options: {inetd: {dialect: openbsd, scgi_run: %s, wrapper_dir: %s}}
 `, username, group, yamlText(app), yamlText(python), r.addr, logPlace, yamlText(buildSCGIRun(t, r.dir)), yamlText(r.dir))))
+	if _, ok := set.Get("inetd/files"); ok {
+		t.Error("there is a script, and nothing needs one")
+	}
 	r.install(t, moveLogs(t, set, filepath.Join(r.dir, "log")))
 	startInetd(t, []string{inetd, "-d", r.conf}, r.network, r.addr)
 	answer := askSCGI(t, r.network, r.addr, "/hello", "/x/y", strings.Repeat("0123456789", 30_000))
-	want := fmt.Sprintf("%d %s /hello /x/y a  b 300000", ids(t, username, group)[0], app)
+	want := fmt.Sprintf("%d %s /hello /x/y a-b 300000 0037 %d 0 0 77 77", ids(t, username, group)[0], app, ownNiceness(t)+3)
 	if head, body, _ := strings.Cut(answer, "\r\n\r\n"); !strings.HasPrefix(head, "Status: 201 Created\r\n") || body != want {
 		t.Errorf("the answer is %q, want %q", answer, want)
 	}
@@ -297,26 +358,19 @@ options: {inetd: {dialect: openbsd, scgi_run: %s, wrapper_dir: %s}}
 	})
 }
 
-// TestInetutilsInetd runs a generated set-up under GNU inetutils, straight
-// from the line and through a script.
+// TestInetutilsInetd runs a generated set-up under GNU inetutils, straight from
+// the line.
 func TestInetutilsInetd(t *testing.T) {
 	t.Parallel()
 	inetd := inetutilsInetd(t)
 	scgiRun := buildSCGIRun(t, publicDir(t))
-	for _, test := range []struct {
-		name, more, umask string
-		nofile            int
-	}{
-		{"line", "", ownUmask(t), openFiles(t)},
-		{"script", "  umask: \"0037\"\n  limits: {nofile: 77}", "0037", 77},
-	} {
-		t.Run(test.name, func(t *testing.T) {
+	for name, setting := range settings(t) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := &realInetd{dir: publicDir(t), network: "tcp", addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
-			set := mustRender(t, "inetd", load(t, r.describe(t, "inetutils", fmt.Sprintf("{tcp: %q}", r.addr), test.more, scgiRun)))
-			r.install(t, moveLogs(t, set, filepath.Join(r.dir, "log")))
+			r.line(t, "inetutils", setting[0], scgiRun)
 			startInetd(t, []string{inetd, "-d", "-p" + filepath.Join(r.dir, "pid"), r.conf}, r.network, r.addr)
-			r.check(t, test.umask, "value=v1 key= file=", test.nofile)
+			r.check(t, "value=v1 key= file=", setting[1])
 		})
 	}
 }

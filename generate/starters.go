@@ -1,7 +1,6 @@
 package generate
 
 import (
-	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -19,7 +18,6 @@ import (
 const (
 	codeCannotCarry = "cannot-carry"
 	codeNotCarried  = "not-carried"
-	codeRounded     = "rounded"
 	codeMissing     = "missing"
 )
 
@@ -144,30 +142,34 @@ func (c scgiRun) words() []string {
 // is the system's log.
 func scgiRunOnce(a *appfile.App, logFile string) scgiRun {
 	var c scgiRun
-	flag := func(words ...string) { c.Flags = append(c.Flags, words...) }
 	if a.Type == appfile.TypeWSGI {
-		flag("wsgi", "--style", "once")
+		c.Flags = []string{"wsgi"}
+		c.flag("style", string(appfile.WSGIOnce))
 		for _, dir := range a.WSGI.Path {
-			flag("--path", dir)
+			c.flag("path", dir)
 		}
-		flag("--python", a.WSGI.Python)
+		c.flag("python", a.WSGI.Python)
+		c.flag("directory", a.Run.Directory)
 		c.Rest = []string{a.WSGI.Module}
 	} else {
-		flag("bridge")
+		c.Flags = []string{"bridge"}
 		c.Rest = cgiWords(a)
 	}
-	flag("--mount", mountPrefix(a), "--timeout", seconds(a.Run.RequestTimeout), "--max-body", strconv.FormatInt(int64(a.HTTP.MaxBody), 10))
+	c.flag("mount", mountPrefix(a))
+	c.flag("timeout", seconds(a.Run.RequestTimeout))
+	c.flag("max-body", strconv.FormatInt(int64(a.HTTP.MaxBody), 10))
+	c.settingFlags(&a.Run)
 	if logFile != "" {
-		flag("--log", logFile)
+		c.flag("log", logFile)
 	}
 	for _, word := range envWords(a.Run.Env) {
-		flag("--env", word)
+		c.flag("env", word)
 	}
 	if a.Type == appfile.TypeCGI {
-		c.Flags = append(c.Flags, cgiFlags(a)...)
+		c.cgiFlags(a)
 	}
 	if len(a.CGI.EnvPass) == 0 {
-		flag("--env-pass=") // none, and not the default
+		c.flag("env-pass", "") // none, and not the default
 	}
 	c.passEnv(a.CGI.EnvPass)
 	for _, secret := range secretFiles(a) {
@@ -176,10 +178,44 @@ func scgiRunOnce(a *appfile.App, logFile string) scgiRun {
 	return c
 }
 
+// flag adds a flag with its value in one word, because some inetd take no more
+// than 20.
+func (c *scgiRun) flag(name, value string) {
+	c.Flags = append(c.Flags, "--"+name+"="+value)
+}
+
+// settingFlags adds what the program finds itself in. Umask and limits stand
+// there whether the description sets them or not: nothing but these flags sets
+// them, and inetd's own are not the defaults of a description.
+func (c *scgiRun) settingFlags(run *appfile.Run) {
+	c.flag("umask", run.Umask.String())
+	var limits []string
+	for _, limit := range []struct {
+		name  string
+		value *int64
+	}{
+		{"core", (*int64)(run.Limits.Core)},
+		{"cpu", run.Limits.CPUSeconds},
+		{"nofile", run.Limits.NoFile},
+		{"nproc", run.Limits.NProc},
+		{"memory", (*int64)(run.Limits.Memory)},
+	} {
+		if limit.value != nil {
+			limits = append(limits, limit.name+"="+strconv.FormatInt(*limit.value, 10))
+		}
+	}
+	if len(limits) > 0 {
+		c.flag("limit", strings.Join(limits, ","))
+	}
+	if run.Nice != 0 {
+		c.flag("nice", strconv.Itoa(run.Nice))
+	}
+}
+
 // passEnv adds outer variables that the program sees.
 func (c *scgiRun) passEnv(names []string) {
 	if len(names) > 0 {
-		c.Flags = append(c.Flags, "--env-pass", strings.Join(names, ","))
+		c.flag("env-pass", strings.Join(names, ","))
 	}
 }
 
@@ -190,11 +226,10 @@ func cgiWords(a *appfile.App) []string {
 	return append([]string{a.CGI.Script}, a.CGI.Arguments...)
 }
 
-// cgiFlags returns the flags of the bridge that only scripts have.
-func cgiFlags(a *appfile.App) []string {
-	var flags []string
+// cgiFlags adds the flags of the bridge that only scripts have.
+func (c *scgiRun) cgiFlags(a *appfile.App) {
 	if len(a.CGI.PassParams) > 0 {
-		flags = append(flags, "--pass", strings.Join(a.CGI.PassParams, ","))
+		c.flag("pass", strings.Join(a.CGI.PassParams, ","))
 	}
 	for _, option := range []struct {
 		set  bool
@@ -206,10 +241,9 @@ func cgiFlags(a *appfile.App) []string {
 		{a.CGI.StreamBody, "--stream-body"},
 	} {
 		if option.set {
-			flags = append(flags, option.flag)
+			c.Flags = append(c.Flags, option.flag)
 		}
 	}
-	return flags
 }
 
 // mountPrefix is the mount as --mount takes it: without its final slash, and
@@ -239,55 +273,4 @@ func logPath(a *appfile.App) string {
 		return ""
 	}
 	return path.Join(a.Log.Dir, a.Name+".log")
-}
-
-// shellUlimits returns the limits as flags and numbers of ulimit in sh. Its
-// units are kibibytes for memory and blocks of 512 bytes for core files.
-//
-// Source: POSIX.1-2024, ulimit; the -p of dash and ash is the -u of the others.
-func shellUlimits(l appfile.Limits) []ulimit {
-	var out []ulimit
-	add := func(flag string, value *int64, unit int64) {
-		if value != nil {
-			out = append(out, ulimit{Flag: flag, Value: *value / unit})
-		}
-	}
-	size := func(s *appfile.Size, unit appfile.Size) *int64 {
-		if s == nil {
-			return nil
-		}
-		n := int64(roundUp(*s, unit))
-		return &n
-	}
-	add("-c", size(l.Core, blockSize), blockSize)
-	add("-n", l.NoFile, 1)
-	add("-t", l.CPUSeconds, 1)
-	add("-v", size(l.Memory, kibibyte), kibibyte)
-	return out
-}
-
-// The units of ulimit.
-const (
-	blockSize = 512
-	kibibyte  = 1024
-)
-
-func roundUp(size, unit appfile.Size) appfile.Size {
-	return (size + unit - 1) / unit * unit
-}
-
-// ulimit is one command of sh.
-type ulimit struct {
-	Flag  string
-	Value int64
-}
-
-// roundedLimit warns where a size is no multiple of the unit that it is
-// written in; the limit is then the next higher multiple.
-func roundedLimit(a *appfile.App, field string, size *appfile.Size, unit appfile.Size) diag.List {
-	if size == nil || *size%unit == 0 {
-		return nil
-	}
-	return diag.List{a.Warning(field, codeRounded,
-		fmt.Sprintf("ulimit counts it in units of %d bytes: it becomes %d", int64(unit), int64(roundUp(*size, unit))), "")}
 }

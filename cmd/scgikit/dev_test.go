@@ -35,6 +35,7 @@ type: cgi
 run:
   user: www
   umask: "0037"
+  limits: {nofile: 88, cpu_seconds: 900}
   env: {GREETING: "a b'c"}
   env_file: ${vars.dir}/env
   secrets: {KEY: {file: "${vars.dir}/key"}}
@@ -60,7 +61,7 @@ vars: {dir: /srv/echo, socket: /run/echo.sock}
 		"env":              "FROM_FILE=x y\n",
 		"key":              "s3cret\n",
 		"static/x.txt":     "static",
-		"cgi-bin/hello.sh": "#!/bin/sh\necho 'to the log' >&2\nprintf 'Content-Type: text/plain\\n\\n'\numask\nenv | sort\n",
+		"cgi-bin/hello.sh": "#!/bin/sh\necho 'to the log' >&2\nprintf 'Content-Type: text/plain\\n\\n'\numask\necho limits $(ulimit -n; ulimit -t; ulimit -c)\nenv | sort\n",
 		"cgi-bin/pid.sh":   "#!/bin/sh\necho \"pid $$\" >&2\nprintf 'Content-Type: text/plain\\n\\n'\nexec sleep 1000\n",
 		"cgi-bin/post.sh":  "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n%s:' \"$CONTENT_LENGTH\"\ncat\n",
 		"echo": `#!/usr/bin/env python3
@@ -272,7 +273,7 @@ func testDevRequests(t *testing.T, program string) {
 		}
 	}
 	for _, want := range []string{
-		"0037", "GREETING=a b'c", "FROM_FILE=x y", "KEY=s3cret", "GATEWAY_INTERFACE=CGI/1.1", "QUERY_STRING=q=1",
+		"0037", "limits 88 900 0", "GREETING=a b'c", "FROM_FILE=x y", "KEY=s3cret", "GATEWAY_INTERFACE=CGI/1.1", "QUERY_STRING=q=1",
 		"SCRIPT_NAME=/cgi/hello.sh", "PATH_INFO=/a b", "REQUEST_URI=/cgi/hello.sh/a%20b?q=1", "HTTP_HOST=" + strings.TrimPrefix(d.url, "http://"),
 	} {
 		if !lines[want] {

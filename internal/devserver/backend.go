@@ -81,7 +81,7 @@ func (s *Server) newBackend(desc *appfile.App, log *appLog, c Config) (backend, 
 		return nil, err
 	}
 	p := &program{
-		argv: append([]string{c.ScgiRun}, c.PerRequest(desc, env.named)...),
+		argv: append([]string{c.ScgiRun}, c.PerRequest(applicable(desc), env.named)...),
 		dir:  "/", // the bridge goes to the script's own folder
 		env:  env.list, umask: int(desc.Run.Umask), log: log,
 	}
@@ -89,6 +89,16 @@ func (s *Server) newBackend(desc *appfile.App, log *appLog, c Config) (backend, 
 		p.dir = desc.Run.Directory
 	}
 	return newOneshot(desc, p, s.spawner), nil
+}
+
+// applicable returns a description without what the person at the keyboard may
+// not do, or would do to everything else of theirs: their processes are counted
+// together, and a higher priority is root's to give. Notes names both.
+func applicable(desc *appfile.App) *appfile.App {
+	app := *desc
+	app.Run.Limits.NProc = nil
+	app.Run.Nice = max(app.Run.Nice, 0)
+	return &app
 }
 
 // listensItself reports whether run.command makes the listener.

@@ -12,7 +12,7 @@ import (
 // server's own. What dev leaves out for good reason without a difference that
 // shows, such as listen.backlog, is not among them.
 var notApplied = [...]string{
-	"run.group", "run.supplementary_groups", "run.limits", "run.nice",
+	"run.group", "run.supplementary_groups", "run.limits.nproc",
 	"wsgi.style", "wsgi.workers", "wsgi.threads",
 	"listen.user", "listen.group", "listen.mode",
 	"http.balance", "http.extra",
@@ -31,6 +31,7 @@ func Notes(apps []*appfile.App) []string {
 				fields = append(fields, field)
 			}
 		}
+		fields = append(fields, settingNotApplied(a)...)
 		if a.HTTP.RelativeRedirects == appfile.RedirectsInternal {
 			fields = append(fields, "http.relative_redirects")
 		}
@@ -46,4 +47,22 @@ func Notes(apps []*appfile.App) []string {
 		}
 	}
 	return notes
+}
+
+// settingNotApplied returns the fields of limits and priority that have no
+// effect: scgi-run sets them for the programs that it starts, and nothing does
+// for those that keep running.
+func settingNotApplied(a *appfile.App) []string {
+	var fields []string
+	if listensItself(a) {
+		for _, field := range []string{"run.limits.core", "run.limits.cpu_seconds", "run.limits.memory", "run.limits.nofile"} {
+			if a.IsSet(field) {
+				fields = append(fields, field)
+			}
+		}
+	}
+	if a.IsSet("run.nice") && (a.Run.Nice < 0 || listensItself(a)) {
+		fields = append(fields, "run.nice")
+	}
+	return fields
 }

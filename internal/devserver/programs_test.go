@@ -189,6 +189,9 @@ func TestOneshotProgram(t *testing.T) {
 	desc.Run.Directory = dir
 	desc.Run.Umask = 0o137
 	desc.Run.Env = map[string]string{"GREETING": "a b"}
+	few, nine := int64(1), int64(9)
+	desc.Run.Limits = appfile.Limits{NProc: &few, NoFile: &nine}
+	desc.Run.Nice = -5
 	script := filepath.Join(dir, "serve")
 	text := "#!/bin/sh\necho \"args $* in $PWD, $GREETING $OUTER$GATEWAY_INTERFACE\" >&2\numask >&2\n"
 	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
@@ -197,7 +200,12 @@ func TestOneshotProgram(t *testing.T) {
 	s := startWith(t, func(c *Config) {
 		c.ScgiRun = script
 		c.Environ = []string{"PATH=/usr/bin:/bin", "OUTER=outer", "GATEWAY_INTERFACE=CGI/1.1"}
-		c.PerRequest = func(*appfile.App, []string) []string { return []string{"bridge", "--mount", "/cgi", "a b"} }
+		c.PerRequest = func(app *appfile.App, _ []string) []string {
+			if l := app.Run.Limits; app.Run.Nice != 0 || l.NProc != nil || *l.NoFile != 9 {
+				t.Errorf("the program is to run under %+v, with niceness %d", l, app.Run.Nice)
+			}
+			return []string{"bridge", "--mount", "/cgi", "a b"}
+		}
 	}, desc)
 	if response, body := s.get("/cgi/x"); response.StatusCode != 502 || !strings.Contains(body, "args bridge") {
 		t.Errorf("%s\n%s", response.Status, body)

@@ -253,7 +253,7 @@ func TestNotes(t *testing.T) {
 	text := `apiVersion: scgikit/v1
 name: shop
 type: wsgi
-run: {mode: resident, user: shop, nice: 5, limits: {nofile: 100}}
+run: {mode: resident, user: shop, nice: -5, limits: {nofile: 100, nproc: 100}}
 wsgi: {module: "shop.wsgi:application", server: uwsgi, workers: 2}
 listen: {tcp: "127.0.0.1:8041"}
 http: {mount: /shop/, relative_redirects: internal}
@@ -261,7 +261,7 @@ http: {mount: /shop/, relative_redirects: internal}
 apiVersion: scgikit/v1
 name: blog
 type: server
-run: {mode: resident, user: www, command: [./blog], directory: /srv/blog}
+run: {mode: resident, user: www, command: [./blog], directory: /srv/blog, nice: 5, limits: {nofile: 100, nproc: 100}}
 listen: {tcp: "127.0.0.1:8040"}
 http: {mount: /blog/}
 `
@@ -270,7 +270,10 @@ http: {mount: /blog/}
 	if list.HasErrors() {
 		t.Fatal(list)
 	}
-	want := []string{"shop: not applied here: http.relative_redirects, run.limits, run.mode, run.nice, wsgi.server, wsgi.workers"}
+	want := []string{
+		"blog: not applied here: run.limits.nofile, run.limits.nproc, run.nice",
+		"shop: not applied here: http.relative_redirects, run.limits.nproc, run.mode, run.nice, wsgi.server, wsgi.workers",
+	}
 	if got := Notes(project.Apps); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -10,7 +10,11 @@ func Sh(s string) (string, error) {
 	if strings.ContainsRune(s, 0) {
 		return "", &Error{Syntax: "sh", Value: s, Reason: "a NUL byte"}
 	}
-	if s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./@%+,:-") == "" {
+	plain := "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./@%+,:-"
+	if strings.HasPrefix(s, "-") {
+		plain += "=" // a flag; what could be an assignment begins with a name
+	}
+	if s != "" && strings.Trim(s, plain) == "" {
 		return s, nil
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'", nil

@@ -12,7 +12,7 @@ import (
 // awkward are strings that some syntax takes for more than text.
 var awkward = [...]string{
 	"", " ", "plain", "a b", "'", `"`, "''", `'"'`, `\`, `\\`, `a\`, "$HOME", "${HOME}", "$(id)", "`id`", "%s %n", "a;b", "a&b", "a|b",
-	"{a,b}", "*", "?", "[a]", "~", "~root", "#a", "a#", "!x", "!!", "-n", "--", "=", "a=b", "é", "日本", "<x>", "(x)", "\t", "a\nb",
+	"{a,b}", "*", "?", "[a]", "~", "~root", "#a", "a#", "!x", "!!", "-n", "--", "=", "a=b", "--a=b", "-=", "--a=~", "é", "日本", "<x>", "(x)", "\t", "a\nb",
 	strings.Repeat("x", 4000), strings.Repeat(`'"\ `, 1000),
 }
 
