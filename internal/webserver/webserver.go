@@ -193,6 +193,9 @@ func (s *Site) local(f *fileset.File) string {
 
 var plainPath = regexp.MustCompile(`^[A-Za-z0-9_.,/-]*$`)
 
+// escapes writes a text as it stands in double quotes, in each of the syntaxes.
+var escapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
 // replacer returns what turns paths of the target machine into paths of this
 // site: of stubs, which it writes, of files that are no configuration, and
 // those of Replace. The longest path is replaced first.
@@ -215,6 +218,9 @@ func (s *Site) replacer(files []fileset.File) (*strings.Replacer, error) {
 		return nil, fmt.Errorf("web server: the path of the private folder, %q, needs quotes; use letters, digits and _ . , - alone", s.Dir)
 	}
 	maps.Copy(swap, s.Replace)
+	for _, text := range slices.Collect(maps.Keys(swap)) {
+		swap[escapes.Replace(text)] = swap[text] // as it stands in quotes
+	}
 	old := slices.SortedFunc(maps.Keys(swap), func(a, b string) int {
 		if len(a) != len(b) {
 			return len(b) - len(a)

@@ -193,14 +193,14 @@ func TestContext(t *testing.T) {
 // TestStubs includes files that exist on the target machine only.
 func TestStubs(t *testing.T) {
 	for p, text := range map[Program]string{
-		Nginx:    "location /x { include /etc/none/extra.conf; }\n",
-		Lighttpd: "$HTTP[\"url\"] == \"/x\" {\ninclude \"/etc/none/extra.conf\"\n}\n",
-		Apache:   "<Location /x>\nInclude /etc/none/extra.conf\n</Location>\n",
+		Nginx:    "location /x { include /etc/none/extra.conf; include \"/etc/none/a \\\"b\\\".conf\"; }\n",
+		Lighttpd: "$HTTP[\"url\"] == \"/x\" {\ninclude \"/etc/none/extra.conf\"\ninclude \"/etc/none/a \\\"b\\\".conf\"\n}\n",
+		Apache:   "<Location /x>\nInclude /etc/none/extra.conf\nInclude \"/etc/none/a \\\"b\\\".conf\"\n</Location>\n",
 	} {
 		t.Run(string(p), func(t *testing.T) {
 			program(t, p)
 			s := site(t, p, text)
-			s.Stubs = []string{"/etc/none/extra.conf"}
+			s.Stubs = []string{"/etc/none/extra.conf", `/etc/none/a "b".conf`}
 			if err := s.Write(); err == nil {
 				t.Error("a folder whose path needs quotes can not be put into other words")
 			}
