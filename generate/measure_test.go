@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"scgikit/generate"
+	"scgikit/internal/need"
 	"scgikit/internal/fileset"
 	"scgikit/internal/webserver"
 )
@@ -304,7 +305,7 @@ func TestReadTimeout(t *testing.T) {
 // TestIPv6 has a backend that listens on an IPv6 address.
 func TestIPv6(t *testing.T) {
 	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
-		t.Skipf("no IPv6 here: %v", err)
+		need.Missing(t, "an IPv6 address: "+err.Error())
 	} else if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
