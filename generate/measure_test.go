@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"scgikit/generate"
-	"scgikit/internal/need"
 	"scgikit/internal/fileset"
+	"scgikit/internal/need"
 	"scgikit/internal/webserver"
 )
 

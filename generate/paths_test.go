@@ -322,7 +322,7 @@ func TestInsideFolder(t *testing.T) {
 			r := get(t, server.Addr, p.target)
 			got := told(r)
 			if r.Received == nil && r.Status == 200 {
-				got += " " + string(r.Body)
+				got += " " + r.Body
 			}
 			if got != p.want {
 				t.Errorf("%s: got %s, want %s", p.target, got, p.want)
