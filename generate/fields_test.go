@@ -136,7 +136,8 @@ func TestExtremes(t *testing.T) {
 	for name, lines := range map[string]string{
 		"large": "  max_body: 1024GiB\n  timeouts: {connect: " + longest + ", send: " + longest + ", read: " + longest + "}\n" +
 			"  static: [{url: /blog/static/, dir: /srv/, expires: " + longest + "}]\n",
-		"small": "  max_body: 0\n  timeouts: {connect: 1ms, send: 1ms, read: 1ms}\n  static: [{url: /blog/static/, dir: /srv/, expires: 1ms}]\n",
+		"small": "  max_body: 0\n  static: [{url: /blog/static/, dir: /srv/, expires: 1ms}]\n",
+		"short": "  timeouts: {connect: 1ms, send: 1ms, read: 1ms}\n",
 		"long":  "  params: {P: \"" + strings.Repeat("x", 4000) + "\"}\n  hide_headers: [" + strings.Repeat("X", 46) + "]\n",
 		"both":  "  allow: [0.0.0.0/0, \"::/0\", \"::/1\", 192.0.2.1]\n  deny: [192.0.2.1, 192.0.2.1/32, 192.0.2.1]\n  balance: {fail_timeout: 1ms}\n",
 		"many":  "  deny: [" + networks(200) + "]\n",
@@ -144,7 +145,10 @@ func TestExtremes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			forFronts(t, nil, func(t *testing.T, f *front) {
 				server := f.start(t, app("blog", tcp(blog), "/blog/", lines))
-				if r := get(t, server.Addr, "/blog/x"); r.Received == nil && name != "small" {
+				if name == "short" {
+					return // that it starts is all; a busy machine answers too late
+				}
+				if r := get(t, server.Addr, "/blog/x"); r.Received == nil {
 					t.Errorf("%d", r.Status)
 				}
 				if r := post(t, server.Addr, "/blog/x", 100_000); r.Status == 413 {
