@@ -16,7 +16,7 @@ func newCompletionCmd(e *env) *cobra.Command {
 		Long: `Writes a script that completes commands, flags, targets and apps. Put it where
 your shell looks for such files:
 
-  bash  ~/.local/share/bash-completion/completions/scgikit
+  bash  ~/.local/share/bash-completion/completions/scgikit; needs bash-completion
   zsh   a folder of $fpath, as _scgikit
   fish  ~/.config/fish/completions/scgikit.fish`,
 		Example:     "  source <(scgikit completion bash)",

@@ -52,6 +52,11 @@ func (o *overlay) add(l *layer, dir string, must bool) error {
 	if errors.Is(err, fs.ErrNotExist) && !must {
 		return nil
 	}
+	// HOME may still be somebody else's, as after su: then it holds nothing of
+	// this user's.
+	if errors.Is(err, fs.ErrPermission) && l.user {
+		return nil
+	}
 	if err != nil {
 		return failf(codeOf(err), "", "templates: %w", err)
 	}
@@ -63,6 +68,10 @@ func (o *overlay) add(l *layer, dir string, must bool) error {
 // Open implements fs.FS.
 func (o *overlay) Open(name string) (fs.File, error) {
 	for _, l := range o.layers {
+		// Looked at before it is opened: a FIFO would wait for its writer.
+		if info, err := l.root.Stat(name); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("neither a file nor a folder")}
+		}
 		f, err := l.root.FS().Open(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
