@@ -15,18 +15,15 @@ const probeTimeout = time.Second
 // the system's own list where there is one, because a server takes a connection
 // that is closed at once for a bad request, and logs it.
 func listens(ctx context.Context, addr appfile.Addr) bool {
-	found, known := listed(addr)
-	if known && addr.Unix == "" {
-		return found
-	}
-	if found {
-		return true
-	}
-	// The list has a socket's path as the program wrote it, which may be
-	// another one for the same file.
+	// Before the list is read: a program that binds in between is then in it.
 	if info, err := os.Stat(addr.Unix); addr.Unix != "" && (err != nil || info.Mode().Type() != os.ModeSocket) {
 		return false
 	}
+	if found, known := listed(addr); known {
+		return found
+	}
+	// The list has a socket's path as the program wrote it, which may be
+	// another one for the same file; or the socket is one that was left behind.
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	conn, err := dial(ctx, addr)

@@ -26,12 +26,17 @@ const (
 )
 
 // listed reports whether the kernel lists a listener at the address. Where the
-// list cannot be read, known is false.
+// list cannot be read, or does not have the path of a unix socket at all, known
+// is false: a socket that is bound and does not listen yet is known.
 func listed(addr appfile.Addr) (found, known bool) {
 	if addr.Unix != "" {
-		return scan("/proc/net/unix", func(columns []string) bool {
-			return len(columns) > unixPath && columns[unixFlags] == unixAccept && strings.Join(columns[unixPath:], " ") == addr.Unix
+		bound := false
+		found, _ = scan("/proc/net/unix", func(columns []string) bool {
+			same := len(columns) > unixPath && strings.Join(columns[unixPath:], " ") == addr.Unix
+			bound = bound || same
+			return same && columns[unixFlags] == unixAccept
 		})
+		return found, bound
 	}
 	takes := func(columns []string) bool {
 		return len(columns) > tcpState && columns[tcpState] == tcpListen && isLocal(columns[tcpLocal], addr)
