@@ -86,7 +86,7 @@ type complaintJSON struct {
 }
 
 func (e *env) check(ctx context.Context, flags *renderFlags, noParsers bool, require []string) error {
-	list, r, err := e.compare(flags, nil)
+	list, r, err := e.compare(ctx, flags, nil)
 	if err != nil {
 		return err
 	}

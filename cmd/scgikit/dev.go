@@ -84,7 +84,7 @@ func (e *env) dev(ctx context.Context, flags *devFlags, paths []string) error {
 		return failf(exitRefused, "run it as yourself; where root is all there is, as in a container, add --allow-root",
 			"dev does not run apps as root")
 	}
-	project, _, err := e.load(paths)
+	project, _, err := e.load(ctx, paths)
 	if err != nil {
 		return err
 	}

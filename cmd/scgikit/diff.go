@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -26,8 +27,8 @@ Exit code: 0 for no differences, 1 for some, 2 for any error.`,
 		GroupID:           groupReview,
 		ValidArgsFunction: targetArgs("all"),
 		PreRunE:           exclusive("name-only", "stat"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return strictly(e.diff(&flags, args, nameOnly, stat))
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return strictly(e.diff(cmd.Context(), &flags, args, nameOnly, stat))
 		},
 	}
 	flags.add(cmd, e)
@@ -36,8 +37,8 @@ Exit code: 0 for no differences, 1 for some, 2 for any error.`,
 	return cmd
 }
 
-func (e *env) diff(flags *renderFlags, words []string, nameOnly, stat bool) error {
-	list, r, err := e.compare(flags, words)
+func (e *env) diff(ctx context.Context, flags *renderFlags, words []string, nameOnly, stat bool) error {
+	list, r, err := e.compare(ctx, flags, words)
 	if err != nil {
 		return err
 	}
@@ -68,13 +69,13 @@ func (e *env) diff(flags *renderFlags, words []string, nameOnly, stat bool) erro
 }
 
 // compare renders, and compares with the repository.
-func (e *env) compare(flags *renderFlags, words []string) ([]difference, *rendering, error) {
+func (e *env) compare(ctx context.Context, flags *renderFlags, words []string) ([]difference, *rendering, error) {
 	folder, manifest, err := e.openDeploy()
 	if err != nil {
 		return nil, nil, err
 	}
 	defer folder.Close()
-	r, err := e.render(flags, words, manifest)
+	r, err := e.render(ctx, flags, words, manifest)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +38,7 @@ a warning, "refuses" is an error, "-" is a matter of another part of the set-up.
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return explainable(), cobra.ShellCompDirectiveNoFileComp
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			word := ""
 			if len(args) > 0 {
 				word = args[0]
@@ -46,7 +47,7 @@ a warning, "refuses" is an error, "-" is a matter of another part of the set-up.
 			case matrix:
 				return e.explainMatrix(word)
 			case resolved:
-				return e.explainResolved(word)
+				return e.explainResolved(cmd.Context(), word)
 			}
 			return e.explain(word)
 		},
@@ -234,8 +235,8 @@ type resolvedJSON struct {
 
 // explainResolved shows every value and its origin; word limits it to an app,
 // a field or a section.
-func (e *env) explainResolved(word string) error {
-	project, _, err := e.load(nil)
+func (e *env) explainResolved(ctx context.Context, word string) error {
+	project, _, err := e.load(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ renders any more are named, and removed with --prune.`,
 				return err
 			}
 			defer folder.Close()
-			r, err := e.render(&flags, args, manifest)
+			r, err := e.render(cmd.Context(), &flags, args, manifest)
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -16,8 +17,8 @@ import (
 // load reads the descriptions of a command: paths where there are any, else
 // --file, else what the folder holds. Warnings come back for the result, and
 // are shown; an error that is a diag.List holds every problem of every file.
-func (e *env) load(paths []string) (*appfile.Project, diag.List, error) {
-	sources, err := e.sources(paths)
+func (e *env) load(ctx context.Context, paths []string) (*appfile.Project, diag.List, error) {
+	sources, err := e.sources(ctx, paths)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -47,7 +48,7 @@ func targetNames() []string {
 }
 
 // sources finds and reads the description files.
-func (e *env) sources(paths []string) ([]appfile.Source, error) {
+func (e *env) sources(ctx context.Context, paths []string) ([]appfile.Source, error) {
 	if len(paths) > 0 && len(e.flags.files) > 0 {
 		return nil, usagef("name the descriptions in one of the two ways", "both arguments and --file name descriptions")
 	}
@@ -71,11 +72,32 @@ func (e *env) sources(paths []string) ([]appfile.Source, error) {
 		}
 		files = append(files, found...)
 	}
-	found, err := appfile.Find(e.folder(), files, e.flags.profile, e.stdin)
+	found, err := e.read(ctx, files)
 	if wrong, ok := errors.AsType[*appfile.ArgumentError](err); ok {
 		return nil, usagef("", "%w", wrong)
 	}
 	return found, err
+}
+
+// read reads the files, until the context ends: standard input and a FIFO may
+// have nothing to read for ever. The read itself cannot be ended; it is left
+// behind, and goes when the process does.
+func (e *env) read(ctx context.Context, files []string) ([]appfile.Source, error) {
+	type result struct {
+		sources []appfile.Source
+		err     error
+	}
+	done := make(chan result, 1)
+	go func() {
+		sources, err := appfile.Find(e.folder(), files, e.flags.profile, e.stdin)
+		done <- result{sources, err}
+	}()
+	select {
+	case r := <-done:
+		return r.sources, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // find returns the descriptions of a project folder, or of a folder that holds

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ func (e *env) appNames(cmd *cobra.Command) []string {
 		return nil
 	}
 	e.settings.LogLevel = "error"
-	project, _, err := e.load(nil)
+	project, _, err := e.load(cmd.Context(), nil)
 	if err != nil {
 		return nil
 	}
@@ -84,8 +85,8 @@ type rendering struct {
 
 // render loads the descriptions and renders the targets that words name: some
 // of them, "all", or none for those that the apps themselves name.
-func (e *env) render(flags *renderFlags, words []string, manifest *deploy.Manifest) (*rendering, error) {
-	project, warnings, err := e.load(nil)
+func (e *env) render(ctx context.Context, flags *renderFlags, words []string, manifest *deploy.Manifest) (*rendering, error) {
+	project, warnings, err := e.load(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -402,6 +402,11 @@ func TestSecretsStayUnread(t *testing.T) {
 	}
 }
 
+// readerFunc is a function that reads.
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 // TestInterrupted: whatever an interruption stops, the code is 130.
 func TestInterrupted(t *testing.T) {
 	dir := project(t)
@@ -420,6 +425,18 @@ func TestInterrupted(t *testing.T) {
 		if err := oneJSON(out.String()); err != nil {
 			t.Errorf("%v: %v", args, err)
 		}
+	}
+	// A description that never comes: a terminal at which nobody types.
+	stdin, writer := io.Pipe()
+	defer writer.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	reading := readerFunc(func(p []byte) (int, error) {
+		cancel()
+		return stdin.Read(p)
+	})
+	e := &env{stdin: reading, stdout: io.Discard, stderr: io.Discard, lookup: os.LookupEnv}
+	if code := e.execute(ctx, []string{"-C", dir, "validate", "-"}); code != exitInterrupted {
+		t.Errorf("while reading: %d", code)
 	}
 	code, stdout, stderr := runOnce(t, "-C", dir, "generate", "all")
 	if code != exitOK || strings.Contains(stdout, "update") {

@@ -21,8 +21,8 @@ place, and what to do about it. "scgikit explain CODE" says more about the word
 in brackets. A PATH is a description, or a folder of them.`,
 		Example: "  scgikit validate\n  scgikit validate apps/ --strict",
 		GroupID: groupDescribe,
-		RunE: func(_ *cobra.Command, args []string) error {
-			project, list, err := e.load(args)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			project, list, err := e.load(cmd.Context(), args)
 			if err != nil {
 				return err
 			}
