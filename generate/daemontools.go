@@ -78,7 +78,7 @@ func daemontoolsFields() Fields {
 		"listen.group":             ownSocket,
 		"listen.mode":              ownSocket,
 		"listen.backlog":           ownSocket,
-		"log.dir":                  {Carried, "where it is set, log/main is a link to it, and the folder has to be there, log.user's own; else log/main is the folder"},
+		"log.dir":                  {Carried, "where it is set, log/main is a link to it; its parent has to be there; else log/main is the folder"},
 		"log.user":                 {Carried, ""},
 		"log.timestamp":            {Carried, "tai64n or none"},
 		"log.max_size":             {Carried, "4096 to 16777215 bytes"},
@@ -214,6 +214,10 @@ func serviceFolder(a, inst *appfile.App) ([]Spec, error) {
 	add("log/run", Spec{Mode: 0o755, Template: "log.tmpl", Data: logScript(inst, options)})
 	if inst.IsSet("log.dir") {
 		add("log/main", Spec{Kind: fileset.Symlink, Link: inst.LogDir()})
+		specs = append(specs, Spec{
+			Path: path.Join(inst.Service(), "log/dir"), Kind: fileset.Dir, Mode: 0o750, User: inst.Log.User,
+			Place: inst.LogDir(), Apps: []*appfile.App{a},
+		})
 	} else {
 		add("log/main", Spec{Kind: fileset.Dir, Mode: 0o750, User: inst.Log.User})
 	}
@@ -299,7 +303,9 @@ func envFolder(a *appfile.App) ([]Spec, error) {
 
 // daemontoolsLog is what the template of log/run is given.
 type daemontoolsLog struct {
-	Literal bool // see looksMistaken
+	Literal bool   // see looksMistaken
+	Dir     string // log.dir where it is set
+	User    string // who must be able to write there
 	Words   []string
 }
 
@@ -314,12 +320,15 @@ func logScript(a *appfile.App, options daemontoolsOptions) daemontoolsLog {
 	if len(a.Log.Processor) > 0 {
 		words = append(words, "!"+shellWords(a.Log.Processor))
 	}
+	data := daemontoolsLog{User: a.Log.User}
 	dir := "./main"
 	if a.IsSet("log.dir") {
 		dir = a.LogDir()
+		data.Dir = dir
 	}
-	words = append(words, dir)
-	return daemontoolsLog{Literal: looksMistaken(words), Words: words}
+	data.Words = append(words, dir)
+	data.Literal = looksMistaken(data.Words)
+	return data
 }
 
 // shellWords writes words as one command of sh, which is how multilog runs a

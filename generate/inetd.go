@@ -339,7 +339,7 @@ func (f *inetdFolder) specs(a *appfile.App) []Spec {
 	}}
 	if strings.HasPrefix(f.Path, "/run/") || strings.HasPrefix(f.Path, "/var/run/") {
 		specs = append(specs, Spec{
-			Path: a.Name + ".tmpfiles", Mode: 0o644, Place: "tmpfiles.d", Apps: []*appfile.App{a},
+			Path: a.Name + ".tmpfiles.conf", Mode: 0o644, Place: "tmpfiles.d", Apps: []*appfile.App{a},
 			Template: "tmpfiles.conf.tmpl", Data: f,
 		})
 	}

@@ -131,7 +131,7 @@ func noApp(name string, project *appfile.Project) error {
 }
 
 // run renders every job, and returns the warnings. With --only, the files of
-// other apps are rendered too: a file may hold several apps.
+// other apps are rendered too where a file may hold several apps.
 func (r *rendering) run(overrides *overlay) (diag.List, error) {
 	renderer := &generate.Renderer{}
 	if len(overrides.layers) > 0 {
@@ -177,7 +177,7 @@ func (e *env) selectJobs(r *rendering, only, words []string, manifest *deploy.Ma
 		if slices.Contains(words, t.Name) {
 			// An app that was asked for and does not fit is an error, which
 			// rendering names; one that was not is no part of this run.
-			apps := filterApps(r.project, func(a *appfile.App) bool { return asked(a) || t.Fits(a) == "" })
+			apps := filterApps(r.project, func(a *appfile.App) bool { return asked(a) || sharesFiles(t) && t.Fits(a) == "" })
 			r.jobs = append(r.jobs, job{t, apps})
 			r.scope.Targets = append(r.scope.Targets, t.Name)
 		}
@@ -185,6 +185,12 @@ func (e *env) selectJobs(r *rendering, only, words []string, manifest *deploy.Ma
 	r.scope.Folders = r.scope.Targets
 	return nil
 }
+
+// sharesFiles reports whether a file of a target may hold several apps, so that
+// one app can not be rendered without the others: the server blocks of web
+// servers. Lines and service folders are of one app each, and what is wrong
+// with another one does not matter.
+func sharesFiles(t *generate.Target) bool { return t.Kind == generate.WebServer }
 
 // knownTarget returns an error, with the nearest name, for a word that no
 // target has.
@@ -216,7 +222,7 @@ func (r *rendering) selectAll(asked func(*appfile.App) bool) {
 			if why != "" && asked(a) {
 				r.skipped = append(r.skipped, skipped{App: a.Name, Target: t.Name, Why: why})
 			}
-			return why == ""
+			return why == "" && (asked(a) || sharesFiles(t))
 		})
 		if len(apps) > 0 {
 			r.jobs = append(r.jobs, job{t, apps})
@@ -248,7 +254,9 @@ func (e *env) selectOwn(r *rendering, asked func(*appfile.App) bool, manifest *d
 		}
 	}
 	for _, t := range generate.Targets() {
-		apps := filterApps(r.project, func(a *appfile.App) bool { return slices.Contains(own[a], t.Name) })
+		apps := filterApps(r.project, func(a *appfile.App) bool {
+			return slices.Contains(own[a], t.Name) && (asked(a) || sharesFiles(t))
+		})
 		if len(apps) > 0 {
 			r.jobs = append(r.jobs, job{t, apps})
 		}
