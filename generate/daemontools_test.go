@@ -275,8 +275,8 @@ http: {mount: /a}
 			t.Errorf("%s is %q, want %q", name, is, want)
 		}
 	}
-	if fields := strings.Fields(procFile(t, pid, "stat")); fields[18] != "3" {
-		t.Errorf("niceness %s, want 3", fields[18])
+	if fields, want := strings.Fields(procFile(t, pid, "stat")), fmt.Sprint(ownNiceness(t)+3); fields[18] != want {
+		t.Errorf("niceness %s, want %s", fields[18], want)
 	}
 
 	stamped := regexp.MustCompile(`^@[0-9a-f]{24} started as a  b\n@[0-9a-f]{24} on stderr\n$`)
