@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -320,15 +321,12 @@ func logScript(a *appfile.App, options daemontoolsOptions) daemontoolsLog {
 	if len(a.Log.Processor) > 0 {
 		words = append(words, "!"+shellWords(a.Log.Processor))
 	}
-	data := daemontoolsLog{User: a.Log.User}
-	dir := "./main"
+	dir := ""
 	if a.IsSet("log.dir") {
 		dir = a.LogDir()
-		data.Dir = dir
 	}
-	data.Words = append(words, dir)
-	data.Literal = looksMistaken(data.Words)
-	return data
+	words = append(words, cmp.Or(dir, "./main"))
+	return daemontoolsLog{Literal: looksMistaken(words), Dir: dir, User: a.Log.User, Words: words}
 }
 
 // shellWords writes words as one command of sh, which is how multilog runs a
