@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -185,91 +186,26 @@ func start(t *testing.T, inetd Inetd) *stack {
 	s.addInetd(t, inetd, "cgit", address("cgit"))
 	inetd.Start(t, s.dir, s.logs(), s.inetd, s.addrs...)
 
-	blog := fmt.Sprintf("127.0.0.1:%d", Port(t))
+	blog := "127.0.0.1:" + strconv.Itoa(Port(t))
 	files := s.add(t, "blog", "nginx lighttpd apache daemontools",
 		"vars.blog="+src["blog"], "listen.tcp="+blog, "run.user=www-data")
 	services := filepath.Join(s.dir, "service")
 	Place(t, files, "daemontools", services)
 	Svscan(t, services, s.logs())
-	Until(t, "blog to listen", func() bool {
-		resp, err := http.Get("http://" + blog + "/") // not HTTP: any answer, or a reset, shows a listener
-		if err == nil {
-			resp.Body.Close()
-			return true
-		}
-		return !strings.Contains(err.Error(), "refused")
-	})
+	s.awaitListener(t, blog)
 	return s
 }
 
-// awstats makes the statistics that the page shows, as cron does.
-func awstats(t *testing.T, dir string) {
+func (s *stack) awaitListener(t *testing.T, addr string) {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Join(dir, "data"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	conf := filepath.Join(dir, "awstats.www.conf")
-	text, err := os.ReadFile(conf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text = regexp.MustCompile(`(?m)^(LogFile|DirData)=.*$`).ReplaceAllFunc(text, func(line []byte) []byte {
-		if strings.HasPrefix(string(line), "LogFile") {
-			return []byte(`LogFile="` + filepath.Join(dir, "access.log") + `"`)
+	Until(t, addr+" to listen", func() bool {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			return false
 		}
-		return []byte(`DirData="` + filepath.Join(dir, "data") + `"`)
+		conn.Close()
+		return true
 	})
-	if err := os.WriteFile(conf, text, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("/usr/lib/cgi-bin/awstats.pl", "-config=www", "-update", "-configdir="+dir)
-	cmd.Env = append(os.Environ(), "AWSTATS_ENABLE_CONFIG_DIR="+dir)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("awstats: %v\n%s", err, out)
-	}
-	if out, err := exec.Command("chmod", "-R", "go+rX", dir).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-}
-
-// repository makes the repository that is cloned, owned by the app's user, as
-// git asks for.
-func repository(t *testing.T, dir string) {
-	t.Helper()
-	if out, err := exec.Command(filepath.Join(dir, "make-sample")).CombinedOutput(); err != nil {
-		t.Fatalf("make-sample: %v\n%s", err, out)
-	}
-	if out, err := exec.Command("chown", "-R", "www-data:www-data", dir).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-}
-
-// cgit writes the description of cgit over the repositories of the git example.
-func cgit(t *testing.T, dir, git string) {
-	t.Helper()
-	src := filepath.Join(dir, "src", "cgit")
-	if err := os.MkdirAll(src, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{
-		"cgitrc": "virtual-root=/cgit/\nscan-path=" + git + "/repositories\nsnapshots=tar.gz\n",
-		"scgikit.yaml": `apiVersion: scgikit/v1
-name: cgit
-type: cgi
-run:
-  user: www-data
-  env: {CGIT_CONFIG: ` + src + `/cgitrc}
-cgi: {script: /usr/lib/cgit/cgit.cgi}
-listen: {unix: /run/cgit/sock}
-http:
-  mount: /cgit/
-  static: [{url: /cgit-css/, dir: /usr/share/cgit/}]
-`,
-	} {
-		if err := os.WriteFile(filepath.Join(src, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // reply is what a client got.
@@ -342,11 +278,10 @@ func glob(t *testing.T, pattern string) []string {
 	return files
 }
 
-func behind(t *testing.T, s *stack, program webserver.Program) map[string]string {
+// serve runs a web server on the files of the stack, and returns its address.
+func (s *stack) serve(t *testing.T, program webserver.Program) (addr string) {
 	t.Helper()
-	for _, name := range program.Names()[:1] {
-		need.Program(t, name)
-	}
+	need.Program(t, program.Names()[0])
 	site := &webserver.Site{
 		Program: program, Dir: filepath.Join(s.dir, string(program)), Files: s.web,
 		Replace: map[string]string{"/usr/share/scgikit/mount-point": filepath.Join(s.dir, "mount-point")},
@@ -370,7 +305,15 @@ func behind(t *testing.T, s *stack, program webserver.Program) map[string]string
 			t.Log(server.Logs())
 		}
 	})
-	base := "http://" + server.Addr
+	return server.Addr
+}
+
+// behind asks every app through one web server, and returns the environment
+// that a CGI script has there.
+func behind(t *testing.T, s *stack, program webserver.Program) map[string]string {
+	t.Helper()
+	addr := s.serve(t, program)
+	base := "http://" + addr
 
 	for _, tt := range []struct {
 		name, method, path, body string
@@ -438,71 +381,10 @@ func behind(t *testing.T, s *stack, program webserver.Program) map[string]string
 	if _, ok := environment["HTTP_PROXY"]; ok {
 		t.Error("a Proxy header became HTTP_PROXY")
 	}
-	if environment["HTTP_HOST"] != server.Addr {
-		t.Errorf("HTTP_HOST is %q, want %q", environment["HTTP_HOST"], server.Addr)
+	if environment["HTTP_HOST"] != addr {
+		t.Errorf("HTTP_HOST is %q, want %q", environment["HTTP_HOST"], addr)
 	}
 	return environment
-}
-
-// residue is what the three servers do not agree on, and why that is so.
-var residue = map[string]string{
-	"SERVER_SOFTWARE": "each names itself",
-	"SERVER_PORT":     "each has its own port here",
-	"HTTP_HOST":       "holds that port",
-	"REMOTE_PORT":     "the client's port, a new one each time",
-
-	"DOCUMENT_ROOT":         "each has its own here",
-	"PATH_TRANSLATED":       "derived from it by two of them",
-	"SERVER_ADMIN":          "Apache only",
-	"SERVER_SIGNATURE":      "Apache only",
-	"CONTEXT_PREFIX":        "Apache only",
-	"CONTEXT_DOCUMENT_ROOT": "Apache only",
-	"REDIRECT_STATUS":       "Lighttpd only",
-	"REDIRECT_URI":          "Lighttpd only",
-	"HTTP_CONNECTION":       "hop by hop",
-}
-
-func compareEnvironments(t *testing.T, environments map[string]map[string]string) {
-	t.Helper()
-	servers := slices.Sorted(maps.Keys(environments))
-	if len(servers) < 3 {
-		return // one was skipped, and has said so
-	}
-	names := make(map[string]bool)
-	for _, env := range environments {
-		for name := range env {
-			names[name] = true
-		}
-	}
-	var equal []string
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if residue[name] != "" {
-			continue
-		}
-		first, inFirst := environments[servers[0]][name]
-		same := true
-		for _, server := range servers[1:] {
-			value, ok := environments[server][name]
-			same = same && ok == inFirst && value == first
-		}
-		if same {
-			equal = append(equal, name)
-			continue
-		}
-		for _, server := range servers {
-			value, ok := environments[server][name]
-			t.Errorf("%s differs: %s has %q (%t)", name, server, value, ok)
-		}
-	}
-	t.Logf("%d variables are equal on %v: %v", len(equal), servers, equal)
-	for _, name := range []string{
-		"CONTENT_LENGTH", "CONTENT_TYPE", "GATEWAY_INTERFACE", "HTTP_COOKIE", "HTTP_X_PROBE", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR",
-		"REQUEST_METHOD", "REQUEST_SCHEME", "REQUEST_URI", "SCRIPT_FILENAME", "SCRIPT_NAME", "SERVER_ADDR", "SERVER_NAME", "SERVER_PROTOCOL",
-	} {
-		if !slices.Contains(equal, name) {
-			t.Errorf("%s is not equal on all servers, or absent", name)
-		}
-	}
 }
 
 // logged checks that what the resident app wrote went through multilog.
