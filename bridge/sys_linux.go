@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"io"
 	"math"
 	"runtime"
 	"strings"
@@ -143,4 +144,26 @@ func openUnnamed(dir string) (int, error) {
 
 func openMemory() (int, error) {
 	return unix.MemfdCreate("scgi-run-body", unix.MFD_CLOEXEC)
+}
+
+// memoryFile returns a descriptor, which the next program inherits, of a file
+// that holds a text, at its start.
+func memoryFile(text string) (int, error) {
+	fd, err := unix.MemfdCreate("scgi_wsgi.py", 0)
+	if err != nil {
+		return -1, err
+	}
+	for rest := []byte(text); len(rest) > 0 && err == nil; {
+		var n int
+		n, err = unix.Write(fd, rest)
+		rest = rest[max(n, 0):]
+	}
+	if err == nil {
+		_, err = unix.Seek(fd, 0, io.SeekStart)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }

@@ -70,3 +70,6 @@ func splice(int, int, int) (int64, error) { return 0, unix.ENOSYS }
 func openUnnamed(dir string) (int, error) { return openNamed(dir) }
 
 func openMemory() (int, error) { return -1, unix.ENOSYS }
+
+// memoryFile does not exist here: not every system has such files.
+func memoryFile(string) (int, error) { return -1, unix.ENOSYS }

@@ -54,8 +54,7 @@ func becomePython(opts *WSGIOptions, env []string) error {
 	return unable("", "run "+opts.Python, err)
 }
 
-// pythonArgs returns the interpreter's arguments. The shim goes there as text:
-// it needs no file and no descriptor that the app could inherit.
+// pythonArgs returns the interpreter's arguments. The shim needs no file.
 func pythonArgs(opts *WSGIOptions, env []string) []string {
 	isolated, prelude := "-I", ""
 	for _, variable := range env {
@@ -70,7 +69,7 @@ func pythonArgs(opts *WSGIOptions, env []string) []string {
 		return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)
 	}
 	args := []string{
-		opts.Python, isolated, "-c", prelude + shim + "\n\nsys.exit(main(sys.argv[1:]))\n",
+		opts.Python, isolated, "-c", program(prelude + shim + "\n\nsys.exit(main(sys.argv[1:]))\n"),
 		"app=" + opts.App,
 		"header_timeout=" + seconds(opts.HeaderTimeout),
 		"timeout=" + seconds(opts.Timeout),
@@ -83,4 +82,16 @@ func pythonArgs(opts *WSGIOptions, env []string) []string {
 		args = append(args, "path="+dir)
 	}
 	return args
+}
+
+// program returns source for "python -c" that runs a longer one. Where the
+// system has files in memory it stands in one, which is closed before it runs:
+// as an argument all of it would be in every list of processes. Elsewhere it is
+// the source itself.
+func program(source string) string {
+	fd, err := memoryFile(source)
+	if err != nil {
+		return source
+	}
+	return "f = open(" + itoa(int64(fd)) + `, encoding="utf-8"); s = f.read(); f.close(); exec(compile(s, "scgi_wsgi.py", "exec"))`
 }

@@ -148,6 +148,17 @@ func TestAppOutput(t *testing.T) {
 	}
 }
 
+// The shim is not in the list of processes, and the app has no descriptor of it.
+func TestAppProcess(t *testing.T) {
+	if !hasProc() {
+		need.Missing(t, "proc")
+	}
+	a := app(t, "apps:process", call{}).do(t)
+	if words, files, _ := strings.Cut(a.body, "\n"); len(words) > 1000 || !strings.Contains(words, "app=apps:process") || strings.Contains(files, "scgi_wsgi") {
+		t.Errorf("%.2000s", a.body)
+	}
+}
+
 func TestAppInput(t *testing.T) {
 	t.Parallel()
 	const body = "one\ntwo\n\nfour"

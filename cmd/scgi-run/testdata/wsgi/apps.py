@@ -203,6 +203,18 @@ def bad(environ, start_response):
     return [b"body"]
 
 
+def process(environ, start_response):
+    """What the list of processes shows, and what the descriptors lead to."""
+    start_response("200 OK", TEXT)
+    lines = [open("/proc/self/cmdline").read().replace("\0", " ")]
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            lines.append(os.readlink("/proc/self/fd/" + fd))
+        except FileNotFoundError:  # the one of listdir itself
+            pass
+    return ["\n".join(lines).encode()]
+
+
 def latin(environ, start_response):
     start_response("200 OK", [("X", "\xfc")])
     return [b""]
