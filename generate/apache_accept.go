@@ -19,25 +19,25 @@ func acceptApache(s *Scope, a *appfile.App) diag.List {
 		list = append(list, noHostHere(s, a, "the virtual host")...)
 		for _, key := range []string{"listen", "root"} {
 			if a.IsSet("options.apache." + key) {
-				list = append(list, a.Warning("options.apache."+key, "not-carried", "belongs to a virtual host", "set options.apache.as: vhost, or remove it"))
+				list = append(list, a.Warning("options.apache."+key, codeNotCarried, "belongs to a virtual host", "set options.apache.as: vhost, or remove it"))
 			}
 		}
 	}
 	for i, h := range a.HTTP.PassHeaders {
 		if strings.EqualFold(h, "Status") {
-			list = append(list, a.Problem(fmt.Sprintf("http.pass_headers[%d]", i), "cannot-carry", "apache never passes the Status line of the app on", "remove it"))
+			list = append(list, a.Problem(fmt.Sprintf("http.pass_headers[%d]", i), codeCannotCarry, "apache never passes the Status line of the app on", "remove it"))
 		}
 	}
 	if a.IsSet("http.buffering") && a.HTTP.Buffering {
-		list = append(list, a.Warning("http.buffering", "not-carried", "apache passes an answer on as it comes", "nothing is lost; remove the key where no other web server needs it"))
+		list = append(list, a.Warning("http.buffering", codeNotCarried, "apache passes an answer on as it comes", "nothing is lost; remove the key where no other web server needs it"))
 	}
 	for i, st := range a.HTTP.Static {
 		field := fmt.Sprintf("http.static[%d]", i)
 		if strings.ContainsAny(st.Dir, "*?[]") {
-			list = append(list, a.Problem(field+".dir", "cannot-quote", "apache takes *, ? and [] in the path of a folder for a pattern", "use a folder without them"))
+			list = append(list, a.Problem(field+".dir", codeCannotQuote, "apache takes *, ? and [] in the path of a folder for a pattern", "use a folder without them"))
 		}
 		if strings.ContainsAny(st.Index, "%#?") || strings.EqualFold(st.Index, "disabled") {
-			list = append(list, a.Problem(field+".index", "cannot-quote", "apache reads it as a URL, and disabled as a word of its own", "use a name without %, # and ?"))
+			list = append(list, a.Problem(field+".index", codeCannotQuote, "apache reads it as a URL, and disabled as a word of its own", "use a name without %, # and ?"))
 		}
 		list = append(list, warnRounding(s, a, map[string]time.Duration{field + ".expires": st.Expires})...)
 		list = append(list, sharedFolder(s, a, i)...)
@@ -46,20 +46,20 @@ func acceptApache(s *Scope, a *appfile.App) diag.List {
 		return append(list, acceptModSCGI(s, a)...)
 	}
 	if strings.ContainsAny(a.Listen.Unix, "|%#?<>") {
-		list = append(list, a.Problem("listen.unix", "cannot-quote", "apache reads | % # ? < and > in the path of a socket as parts of a URL", "use a path without them"))
+		list = append(list, a.Problem("listen.unix", codeCannotQuote, "apache reads | % # ? < and > in the path of a socket as parts of a URL", "use a path without them"))
 	}
 	t := a.HTTP.Timeouts
 	if t.Send != t.Read && a.IsSet("http.timeouts.send") {
-		list = append(list, a.Warning("http.timeouts.send", "not-carried",
+		list = append(list, a.Warning("http.timeouts.send", codeNotCarried,
 			fmt.Sprintf("apache has one time for sending and reading: %s", max(t.Send, t.Read)), "set both to one value"))
 	}
 	list = append(list, warnRounding(s, a, map[string]time.Duration{"http.timeouts.send": t.Send, "http.timeouts.read": t.Read})...)
 	if len(a.Backends()) > 1 {
 		if a.HTTP.Balance.Method == appfile.IPHash {
-			list = append(list, a.Problem("http.balance.method", "cannot-carry", "apache has no balancing by the client's address", "set round-robin or least-conn"))
+			list = append(list, a.Problem("http.balance.method", codeCannotCarry, "apache has no balancing by the client's address", "set round-robin or least-conn"))
 		}
 		if a.HTTP.Balance.MaxFails > 1 {
-			list = append(list, a.Problem("http.balance.max_fails", "cannot-carry", "apache takes a backend out at its first failure", "set 1, or 0 for never"))
+			list = append(list, a.Problem("http.balance.max_fails", codeCannotCarry, "apache takes a backend out at its first failure", "set 1, or 0 for never"))
 		}
 		list = append(list, warnRounding(s, a, map[string]time.Duration{"http.balance.fail_timeout": a.HTTP.Balance.FailTimeout})...)
 	}
@@ -72,18 +72,18 @@ func acceptModSCGI(s *Scope, a *appfile.App) diag.List {
 	const hint = "set options.apache.module: proxy"
 	var list diag.List
 	if a.HTTP.RelativeRedirects == appfile.RedirectsPass {
-		list = append(list, a.Problem("options.apache.module", "cannot-carry",
+		list = append(list, a.Problem("options.apache.module", codeCannotCarry,
 			"mod_scgi cannot pass a relative redirect on: it asks the app again, with GET, and answers 200", "set http.relative_redirects: internal if the app can bear that, or "+hint))
 	}
 	if a.Listen.Unix != "" {
-		list = append(list, a.Problem("listen.unix", "cannot-carry", "mod_scgi speaks TCP only", "set listen.tcp, or "+hint))
+		list = append(list, a.Problem("listen.unix", codeCannotCarry, "mod_scgi speaks TCP only", "set listen.tcp, or "+hint))
 	}
 	if len(a.Backends()) > 1 {
-		list = append(list, a.Problem("run.instances", "cannot-carry", "mod_scgi knows one backend", hint))
+		list = append(list, a.Problem("run.instances", codeCannotCarry, "mod_scgi knows one backend", hint))
 	}
 	for _, field := range []string{"http.timeouts.connect", "http.timeouts.send"} {
 		if a.IsSet(field) {
-			list = append(list, a.Warning(field, "not-carried", "mod_scgi has one timeout, that of http.timeouts.read", hint))
+			list = append(list, a.Warning(field, codeNotCarried, "mod_scgi has one timeout, that of http.timeouts.read", hint))
 		}
 	}
 	list = append(list, warnRounding(s, a, map[string]time.Duration{"http.timeouts.read": a.HTTP.Timeouts.Read})...)

@@ -160,7 +160,7 @@ func hiddenHosts(s *Scope, a *appfile.App, of hostBlockOf) diag.List {
 		if i < 0 || slices.Contains(a.HTTP.Host, other.HTTP.Host[i]) {
 			continue // none, or refused as a conflict
 		}
-		p := a.Warning("http.host", "not-carried",
+		p := a.Warning("http.host", codeNotCarried,
 			fmt.Sprintf("%s has a block of its own for %s, with %s in it and without %s", s.Target.Name, other.HTTP.Host[i], other.Name, a.Name),
 			"give both apps the same hosts where requests for "+other.HTTP.Host[i]+" are to reach "+a.Name)
 		span := other.Origin("http.host").Span

@@ -172,9 +172,9 @@ func (p *inetdPlan) acceptLine() diag.List {
 		return nil
 	}
 	if mismatch, ok := errors.AsType[*inetdMismatch](err); ok {
-		return diag.List{p.app.Problem(mismatch.field, "cannot-quote", mismatch.Error(), mismatch.hint)}
+		return diag.List{p.app.Problem(mismatch.field, codeCannotQuote, mismatch.Error(), mismatch.hint)}
 	}
-	return diag.List{p.app.Problem("name", "cannot-quote", err.Error(), "")}
+	return diag.List{p.app.Problem("name", codeCannotQuote, err.Error(), "")}
 }
 
 // inetdMismatch is a value that inetd would not read back from the line.
@@ -240,13 +240,16 @@ func (p *inetdPlan) addressField() string {
 func (p *inetdPlan) compare(got *inetdconf.Entry) error {
 	a := p.app
 	if got.User != a.Run.User || got.Group != a.Run.Group {
-		field := "run.user"
-		if strings.ContainsAny(a.Run.Group, ".") {
+		field, hint := "run.user", "use a name without a dot"
+		switch {
+		case strings.Contains(a.Run.Group, "."):
 			field = "run.group"
+		case a.Run.Group == "":
+			hint += ", or name run.group as well"
 		}
 		return &inetdMismatch{
 			field, fmt.Sprintf("inetd (%s) reads %s as the user %q and the group %q", p.options.Dialect, p.words()[4], got.User, got.Group),
-			"use a name without a dot, or name run.group as well",
+			hint,
 		}
 	}
 	host, service := "", p.options.Service

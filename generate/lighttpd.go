@@ -82,17 +82,17 @@ func acceptLighttpd(s *Scope, a *appfile.App) diag.List {
 		list = append(list, a.Problem("options.lighttpd.version", "bad-version", "is not a version of Lighttpd from 1.4.50 on", "write for example 1.4.65"))
 	}
 	if a.HTTP.RelativeRedirects == appfile.RedirectsInternal {
-		list = append(list, a.Warning("http.relative_redirects", "not-carried",
+		list = append(list, a.Warning("http.relative_redirects", codeNotCarried,
 			"lighttpd passes relative redirects on; the browser follows them", "the page is the same; remove the key where no Apache needs it"))
 	}
 	for _, p := range newWebApp(a, "").Params {
 		if p.Name != strings.ToUpper(p.Name) {
-			list = append(list, a.Problem("http.params."+p.Name, "cannot-carry", "lighttpd writes the names of parameters in capitals", "name it "+strings.ToUpper(p.Name)))
+			list = append(list, a.Problem("http.params."+p.Name, codeCannotCarry, "lighttpd writes the names of parameters in capitals", "name it "+strings.ToUpper(p.Name)))
 		}
 	}
 	for i, h := range a.HTTP.PassHeaders {
 		if strings.EqualFold(h, "Status") {
-			list = append(list, a.Problem(fmt.Sprintf("http.pass_headers[%d]", i), "cannot-carry", "lighttpd never passes the Status line of the app on", "remove it"))
+			list = append(list, a.Problem(fmt.Sprintf("http.pass_headers[%d]", i), codeCannotCarry, "lighttpd never passes the Status line of the app on", "remove it"))
 		}
 	}
 	if a.HTTP.MaxBody%1024 != 0 {
@@ -103,12 +103,12 @@ func acceptLighttpd(s *Scope, a *appfile.App) diag.List {
 	if ok && patch < lighttpdTimeouts {
 		for _, field := range []string{"http.timeouts.connect", "http.timeouts.send", "http.timeouts.read"} {
 			if a.IsSet(field) {
-				list = append(list, a.Problem(field, "cannot-carry", "lighttpd has it from version 1.4.60 on", "remove it, or raise options.lighttpd.version"))
+				list = append(list, a.Problem(field, codeCannotCarry, "lighttpd has it from version 1.4.60 on", "remove it, or raise options.lighttpd.version"))
 			}
 		}
 	}
 	if len(a.Backends()) > 1 && a.HTTP.Balance.MaxFails > 1 {
-		list = append(list, a.Problem("http.balance.max_fails", "cannot-carry",
+		list = append(list, a.Problem("http.balance.max_fails", codeCannotCarry,
 			"lighttpd takes a backend out at its first failure", "set 1, or 0 for never"))
 	}
 	return list

@@ -82,7 +82,7 @@ func acceptNginx(s *Scope, a *appfile.App) diag.List {
 	list := append(acceptWeb(s, a), acceptExtra(s, a, a.HTTP.Extra.Nginx, "*?[")...)
 	o := nginxOptionsOf(a)
 	if a.HTTP.RelativeRedirects == appfile.RedirectsInternal {
-		list = append(list, a.Warning("http.relative_redirects", "not-carried",
+		list = append(list, a.Warning("http.relative_redirects", codeNotCarried,
 			"nginx passes relative redirects on; the browser follows them", "the page is the same; remove the key where no Apache needs it"))
 	}
 	for i, st := range a.HTTP.Static {
@@ -95,7 +95,7 @@ func acceptNginx(s *Scope, a *appfile.App) diag.List {
 	}
 	for i, h := range a.HTTP.HideHeaders {
 		if len(h) > nginxMaxHidden {
-			list = append(list, a.Problem(fmt.Sprintf("http.hide_headers[%d]", i), "cannot-carry",
+			list = append(list, a.Problem(fmt.Sprintf("http.hide_headers[%d]", i), codeCannotCarry,
 				fmt.Sprintf("nginx takes at most %d bytes for the name of a hidden header", nginxMaxHidden), "give the header a shorter name in the app"))
 		}
 	}
@@ -103,7 +103,7 @@ func acceptNginx(s *Scope, a *appfile.App) diag.List {
 		list = append(list, noHostHere(s, a, "the server block")...)
 		for _, key := range []string{"listen", "root", "default_server"} {
 			if a.IsSet("options.nginx." + key) {
-				list = append(list, a.Warning("options.nginx."+key, "not-carried", "belongs to a server block", "set options.nginx.as: server, or remove it"))
+				list = append(list, a.Warning("options.nginx."+key, codeNotCarried, "belongs to a server block", "set options.nginx.as: server, or remove it"))
 			}
 		}
 		return list

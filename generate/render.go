@@ -72,7 +72,7 @@ func refusal(t *Target, apps []*appfile.App, err error) *diag.Problem {
 		for _, a := range apps {
 			for _, inst := range append([]*appfile.App{a}, a.Instances...) {
 				if field, ok := inst.FindString(qe.Value); ok {
-					return a.Problem(field, "cannot-quote", t.Name+": "+qe.Error(), qe.Hint)
+					return a.Problem(field, codeCannotQuote, t.Name+": "+qe.Error(), qe.Hint)
 				}
 			}
 		}

@@ -14,13 +14,6 @@ import (
 
 // What the programs that start apps have in common.
 
-// Codes of problems that targets find in descriptions.
-const (
-	codeCannotCarry = "cannot-carry"
-	codeNotCarried  = "not-carried"
-	codeMissing     = "missing"
-)
-
 // starterFields says what becomes of the fields that are the same for every
 // program that starts apps; own holds those that are not.
 func starterFields(own Fields) Fields {

@@ -41,6 +41,14 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
+// Codes of the problems that more than one target finds in descriptions.
+const (
+	codeCannotCarry = "cannot-carry"
+	codeCannotQuote = "cannot-quote"
+	codeMissing     = "missing"
+	codeNotCarried  = "not-carried"
+)
+
 // Target is a program that scgikit writes configuration for.
 type Target struct {
 	Name    string // the CLI word, and the folder under templates and deploy
@@ -178,9 +186,9 @@ func (t *Target) unsupported(a *appfile.App) diag.List {
 		switch got.Support {
 		case Elsewhere, Carried:
 		case Warned:
-			list = append(list, a.Warning(field, "not-carried", t.Name+" does not carry it", got.Note))
+			list = append(list, a.Warning(field, codeNotCarried, t.Name+" does not carry it", got.Note))
 		case Refused:
-			list = append(list, a.Problem(field, "cannot-carry", t.Name+" cannot express it", got.Note))
+			list = append(list, a.Problem(field, codeCannotCarry, t.Name+" cannot express it", got.Note))
 		}
 	}
 	return list

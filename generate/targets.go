@@ -1,7 +1,5 @@
 package generate
 
-import "strings"
-
 // Targets returns every target, in the order that help shows.
 func Targets() []*Target {
 	return []*Target{
@@ -16,8 +14,8 @@ func Targets() []*Target {
 // Lookup returns the target of a name.
 func Lookup(name string) (*Target, bool) {
 	for _, t := range Targets() {
-		if strings.EqualFold(t.Name, name) {
-			return t, t.Name == name
+		if t.Name == name {
+			return t, true
 		}
 	}
 	return nil, false

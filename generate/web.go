@@ -43,7 +43,7 @@ func webFields(own Fields) Fields {
 func acceptWeb(s *Scope, a *appfile.App) diag.List {
 	var list diag.List
 	if a.Protocol != appfile.SCGI {
-		list = append(list, a.Problem("protocol", "cannot-carry",
+		list = append(list, a.Problem("protocol", codeCannotCarry,
 			fmt.Sprintf("this version writes %s configuration for SCGI only, not for %s", s.Target.Name, a.Protocol),
 			"set protocol: scgi, or leave "+s.Target.Name+" out of targets"))
 	}
@@ -62,7 +62,7 @@ func acceptExtra(s *Scope, a *appfile.App, file, pattern string) diag.List {
 	if !strings.ContainsAny(file, pattern) {
 		return nil
 	}
-	return diag.List{a.Problem("http.extra."+s.Target.Name, "cannot-quote",
+	return diag.List{a.Problem("http.extra."+s.Target.Name, codeCannotQuote,
 		s.Target.Name+" takes any of "+pattern+" in the path of an include for a pattern", "name one file without them")}
 }
 
@@ -72,7 +72,7 @@ func noHostHere(s *Scope, a *appfile.App, where string) diag.List {
 	if !a.IsSet("http.host") {
 		return nil
 	}
-	return diag.List{a.Warning("http.host", "not-carried",
+	return diag.List{a.Warning("http.host", codeNotCarried,
 		s.Target.Name+" gets files without a host",
 		"include them in "+where+" of "+strings.Join(a.HTTP.Host, " "))}
 }
