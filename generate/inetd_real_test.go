@@ -17,6 +17,7 @@ import (
 	"scgikit/internal/fileset"
 	"scgikit/internal/need"
 	"scgikit/internal/scgi"
+	"scgikit/internal/servertest"
 )
 
 // buildSCGIRun builds scgi-run where every user can start it.
@@ -57,17 +58,6 @@ func startInetd(t *testing.T, words []string, network, addr string) {
 		}
 		return err == nil
 	})
-}
-
-// freePort returns a port of the loopback that nothing listens on.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // askSCGI sends one request, as a web server does that has an app at a mount,
@@ -277,7 +267,7 @@ func TestOpenBSDInetdPort(t *testing.T) {
 	for name, setting := range settings(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := &realInetd{dir: publicDir(t), network: "tcp", addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+			r := &realInetd{dir: publicDir(t), network: "tcp", addr: fmt.Sprintf("127.0.0.1:%d", servertest.Ports(t, 1))}
 			r.line(t, "openbsd", setting[0], scgiRun)
 			startInetd(t, []string{inetd, "-d", r.conf}, r.network, r.addr)
 			r.check(t, "value=v1 key= file=", setting[1])
@@ -318,7 +308,7 @@ func TestOpenBSDInetdWSGI(t *testing.T) {
 	if _, err := os.Stat(python); err != nil {
 		need.Missing(t, "python3")
 	}
-	r := &realInetd{dir: publicDir(t), network: "tcp", addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	r := &realInetd{dir: publicDir(t), network: "tcp", addr: fmt.Sprintf("127.0.0.1:%d", servertest.Ports(t, 1))}
 	username, group := someUser(t)
 	app := filepath.Join(r.dir, "app")
 	writeFile(t, filepath.Join(app, "hello.py"), `import os
@@ -367,7 +357,7 @@ func TestInetutilsInetd(t *testing.T) {
 	for name, setting := range settings(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := &realInetd{dir: publicDir(t), network: "tcp", addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+			r := &realInetd{dir: publicDir(t), network: "tcp", addr: fmt.Sprintf("127.0.0.1:%d", servertest.Ports(t, 1))}
 			r.line(t, "inetutils", setting[0], scgiRun)
 			startInetd(t, []string{inetd, "-d", "-p" + filepath.Join(r.dir, "pid"), r.conf}, r.network, r.addr)
 			r.check(t, "value=v1 key= file=", setting[1])

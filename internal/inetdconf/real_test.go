@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"scgikit/internal/inetdconf"
+	"scgikit/internal/loopback"
 	"scgikit/internal/need"
 )
 
@@ -61,9 +62,12 @@ func compare(t *testing.T, d inetdconf.Dialect, program string, flags ...string)
 		need.Missing(t, "an account for this user: "+err.Error())
 	}
 	var text strings.Builder
-	ports := freePorts(t, len(rawArguments))
+	first, err := loopback.FreePorts(len(rawArguments))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i, raw := range rawArguments {
-		fmt.Fprintf(&text, "127.0.0.1:%d stream tcp4 nowait.100 %s %s name %s\n", ports[i], me.Username, path, raw)
+		fmt.Fprintf(&text, "127.0.0.1:%d stream tcp4 nowait.100 %s %s name %s\n", first+i, me.Username, path, raw)
 	}
 	entries, _ := inetdconf.Parse(d, text.String())
 	if len(entries) != len(rawArguments) {
@@ -93,21 +97,6 @@ func compare(t *testing.T, d inetdconf.Dialect, program string, flags ...string)
 			t.Errorf("%q starts the program with\n%q, and is read as\n%q", rawArguments[i], got, want)
 		}
 	}
-}
-
-// freePorts returns ports of the loopback that nothing listens on.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // all of them at the end, so that no two are equal
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-	}
-	return ports
 }
 
 // answer connects, again and again until inetd listens, and reads all there is.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"scgikit/internal/need"
+	"scgikit/internal/servertest"
 )
 
 // startTime is how long the programs of an example may take to answer.
@@ -101,7 +101,7 @@ func startExample(t *testing.T, bin, dir string, run *exampleRun) *running {
 		args = append(args, "--set", set)
 	}
 	if run.ports > 0 {
-		args = append(args, "--set", fmt.Sprintf("listen.tcp=127.0.0.1:%d", freePorts(t, run.ports)))
+		args = append(args, "--set", fmt.Sprintf("listen.tcp=127.0.0.1:%d", servertest.Ports(t, run.ports)))
 	}
 	e.url = "http://" + startDev(t, filepath.Join(bin, "scgikit"), args)
 	jar := &cookies{}
@@ -160,37 +160,6 @@ func startDev(t *testing.T, program string, args []string) string {
 		t.Fatalf("scgikit dev says no address: %v", err)
 	}
 	return result.Address
-}
-
-// freePorts returns the first of n free ports in a row.
-func freePorts(t *testing.T, n int) int {
-	t.Helper()
-	for range 100 {
-		var open []net.Listener
-		first := 0
-		for i := range n {
-			port := "0"
-			if i > 0 {
-				port = fmt.Sprint(first + i)
-			}
-			l, err := net.Listen("tcp", "127.0.0.1:"+port)
-			if err != nil {
-				break
-			}
-			open = append(open, l)
-			if i == 0 {
-				first = l.Addr().(*net.TCPAddr).Port
-			}
-		}
-		for _, l := range open {
-			l.Close()
-		}
-		if len(open) == n {
-			return first
-		}
-	}
-	t.Fatalf("no %d free ports in a row", n)
-	return 0
 }
 
 // answer is a response that was read to its end.

@@ -2,7 +2,6 @@ package servertest
 
 import (
 	"bytes"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -38,7 +37,7 @@ func TestBalanced(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(secrets, "django-secret-key"), []byte(key+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	first := ports(t, 4)
+	first := Ports(t, 4)
 	files := s.add(t, "shop", "nginx lighttpd apache daemontools",
 		"vars.shop="+src, "vars.secrets="+secrets, "vars.python="+python, "run.user=www-data", "listen.tcp=127.0.0.1:"+strconv.Itoa(first))
 	for i := range files {
@@ -90,26 +89,4 @@ func TestBalanced(t *testing.T) {
 			}
 		})
 	}
-}
-
-// ports returns the first of so many loopback ports in a row that were free a
-// moment ago.
-func ports(t *testing.T, count int) int {
-	t.Helper()
-	for range 100 {
-		first := Port(t)
-		free := 0
-		for ; free < count; free++ {
-			l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(first+free))
-			if err != nil {
-				break
-			}
-			l.Close()
-		}
-		if free == count {
-			return first
-		}
-	}
-	t.Fatalf("no %d free ports in a row", count)
-	return 0
 }

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"scgikit/internal/loopback"
 	"scgikit/internal/need"
 )
 
@@ -70,15 +70,15 @@ func Folder(t testing.TB) string {
 	return dir
 }
 
-// Port returns a loopback port that was free a moment ago.
-func Port(t testing.TB) int {
+// Ports returns the first of n loopback ports in a row that were free a moment
+// ago.
+func Ports(t testing.TB, n int) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	first, err := loopback.FreePorts(n)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return first
 }
 
 // Until asks again and again until done answers true, and fails the test where

@@ -174,7 +174,7 @@ func start(t *testing.T, inetd Inetd) *stack {
 		if inetd == OpenBSD && name != "stats" {
 			return "unix:" + filepath.Join(s.dir, "run", name, "sock")
 		}
-		return fmt.Sprintf("127.0.0.1:%d", Port(t))
+		return fmt.Sprintf("127.0.0.1:%d", Ports(t, 1))
 	}
 	s.addInetd(t, inetd, "localcgi", address("localcgi"), "vars.localcgi="+src["localcgi"])
 	s.addInetd(t, inetd, "hello-wsgi", address("hello-wsgi"), "vars.hello="+src["hello-wsgi"])
@@ -186,7 +186,7 @@ func start(t *testing.T, inetd Inetd) *stack {
 	s.addInetd(t, inetd, "cgit", address("cgit"))
 	inetd.Start(t, s.dir, s.logs(), s.inetd, s.addrs...)
 
-	blog := "127.0.0.1:" + strconv.Itoa(Port(t))
+	blog := "127.0.0.1:" + strconv.Itoa(Ports(t, 1))
 	files := s.add(t, "blog", "nginx lighttpd apache daemontools",
 		"vars.blog="+src["blog"], "listen.tcp="+blog, "run.user=www-data")
 	services := filepath.Join(s.dir, "service")

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net"
 	"os"
 	"path"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"strings"
 
 	"scgikit/internal/fileset"
+	"scgikit/internal/loopback"
 )
 
 // Program is a web server.
@@ -58,7 +58,7 @@ type Site struct {
 	Binary  string         // path of the program; "" lets Find choose
 	Dir     string         // private folder, absolute; made where it is missing
 	Files   []fileset.File // of one target; those with another Target are left out
-	Listen  string         // address; "" is a port of 127.0.0.1 that the kernel chooses
+	Listen  string         // address; "" is a free port of 127.0.0.1
 	Root    string         // document root; "" is an empty folder in Dir
 
 	// Stubs are files that the generated ones include from the machine
@@ -111,7 +111,7 @@ func (s *Site) Write() error {
 		return fmt.Errorf("web server: folder %q is not absolute", s.Dir)
 	}
 	if s.Listen == "" {
-		addr, err := freeAddr()
+		addr, err := loopback.Addr()
 		if err != nil {
 			return fmt.Errorf("web server: %w", err)
 		}
@@ -259,14 +259,4 @@ func (s *Site) giveAway() error {
 		//nolint:gosec // nobody else can write to the folder before this
 		return os.Lchown(file, int(cred.Uid), int(cred.Gid))
 	})
-}
-
-// freeAddr returns a loopback address whose port the kernel has just handed out.
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = l.Close() }() // nothing was sent; there is nothing to lose
-	return l.Addr().String(), nil
 }
