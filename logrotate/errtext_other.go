@@ -1,0 +1,7 @@
+//go:build !linux
+
+package logrotate
+
+// systemTexts is empty: these systems differ in which of its errnos they have,
+// and no call that is made here ends with one.
+var systemTexts [0]errnoText
