@@ -1,7 +1,6 @@
 package generate
 
 import (
-	"cmp"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -35,12 +34,14 @@ var daemontools = &Target{
 
 // daemontoolsOptions are the keys of options.daemontools.
 type daemontoolsOptions struct {
-	BinDir string `yaml:"bin_dir" format:"path" doc:"folder of setuidgid, envdir, softlimit and multilog, such as /command; default is what PATH finds"`
-	Down   bool   `yaml:"down" default:"false" doc:"install the service stopped; svc -u starts it"`
+	BinDir  string     `yaml:"bin_dir" format:"path" doc:"folder of setuidgid, envdir, softlimit and multilog, such as /command; default is what PATH finds"`
+	Down    bool       `yaml:"down" default:"false" doc:"install the service stopped; svc -u starts it"`
+	Logger  loggerName `yaml:"logger" doc:"what writes the log; default is multilog where that can do all that log asks for, and scgi-run else"`
+	SCGIRun string     `yaml:"scgi_run" default:"/usr/local/bin/scgi-run" format:"path" doc:"the program scgi-run, for logger scgi-run"`
 }
 
 func daemontoolsOptionsOf(a *appfile.App) daemontoolsOptions {
-	return option(a, "daemontools", daemontoolsOptions{})
+	return option(a, "daemontools", daemontoolsOptions{SCGIRun: "/usr/local/bin/scgi-run"})
 }
 
 func daemontoolsFields() Fields {
@@ -48,6 +49,7 @@ func daemontoolsFields() Fields {
 	commandDecides := Field{Warned, "run.command decides it"}
 	ownSocket := Field{Warned, "the program makes its own socket; run.umask is all that daemontools adds"}
 	once := Field{Warned, "supervise starts the program again at most once a second, for ever"}
+	const byOurs = "by scgi-run, not by multilog"
 	perRequest := Field{Warned, "it is for a process per request, and this program keeps running"}
 	return Fields{
 		"run.command":              {Carried, ""},
@@ -81,11 +83,13 @@ func daemontoolsFields() Fields {
 		"listen.backlog":           ownSocket,
 		"log.dir":                  {Carried, "where it is set, log/main is a link to it; its parent has to be there; else log/main is the folder"},
 		"log.user":                 {Carried, ""},
-		"log.timestamp":            {Carried, "tai64n or none"},
+		"log.timestamp":            {Carried, "iso " + byOurs},
 		"log.max_size":             {Carried, "4096 to 16777215 bytes"},
 		"log.keep":                 {Carried, ""},
-		"log.max_total":            {Carried, "where max_size and keep can not exceed it; else refused"},
-		"log.compress":             {Carried, "none; another is refused"},
+		"log.max_total":            {Carried, "where max_size and keep can exceed it, " + byOurs},
+		"log.max_age":              {Carried, byOurs},
+		"log.rotate_after":         {Carried, byOurs},
+		"log.compress":             {Carried, byOurs},
 		"log.filter":               {Carried, ""},
 		"log.processor":            {Carried, ""},
 	}
@@ -124,42 +128,11 @@ func acceptDaemontools(s *Scope, a *appfile.App) diag.List {
 	if a.Run.Restart.Delay != time.Second {
 		list = append(list, a.Warning("run.restart.delay", codeNotCarried, "daemontools does not carry it: supervise starts a program at most once a second", "leave it out"))
 	}
-	list = append(list, acceptMultilog(a)...)
+	list = append(list, acceptLog(a)...)
 	for _, name := range slices.Sorted(maps.Keys(a.Run.Env)) {
 		if _, err := quote.Envdir(a.Run.Env[name]); err != nil && !reservedVariable(name) {
 			refuse("run.env."+name, err.Error(), "take the space away, or let the program read a file")
 		}
-	}
-	return list
-}
-
-// Sizes that multilog takes; it uses the nearest where it is given another.
-//
-// Source: https://cr.yp.to/daemontools/multilog.html
-const (
-	minMultilog = 4096
-	maxMultilog = 16777215
-)
-
-// acceptMultilog returns the problems of the log.
-func acceptMultilog(a *appfile.App) diag.List {
-	var list diag.List
-	refuse := func(field, message, hint string) {
-		list = append(list, a.Problem(field, codeCannotCarry, message, hint))
-	}
-	l := a.Log
-	if l.Timestamp == appfile.StampISO {
-		refuse("log.timestamp", "multilog writes TAI64N stamps or none", "use tai64n; tai64nlocal shows them as dates")
-	}
-	if l.MaxSize < minMultilog || l.MaxSize > maxMultilog {
-		refuse("log.max_size", fmt.Sprintf("multilog takes %d to %d bytes", minMultilog, maxMultilog), "use a size in between, such as 1MiB")
-	}
-	if l.MaxTotal != nil && l.MaxSize*appfile.Size(l.Keep+1) > *l.MaxTotal {
-		refuse("log.max_total", fmt.Sprintf("multilog knows no total, and %d files of %s can be more than %s", l.Keep+1, l.MaxSize, l.MaxTotal),
-			"lower log.keep or log.max_size")
-	}
-	if l.Compress != appfile.CompressNone {
-		refuse("log.compress", "multilog does not compress", "set log.processor, for example to [gzip]; the files keep their names")
 	}
 	return list
 }
@@ -300,41 +273,4 @@ func envFolder(a *appfile.App) ([]Spec, error) {
 		return nil, nil
 	}
 	return append([]Spec{{Path: "env", Kind: fileset.Dir, Mode: mode}}, specs...), nil
-}
-
-// daemontoolsLog is what the template of log/run is given.
-type daemontoolsLog struct {
-	Literal bool   // see looksMistaken
-	Dir     string // log.dir where it is set
-	User    string // who must be able to write there
-	Words   []string
-}
-
-func logScript(a *appfile.App, options daemontoolsOptions) daemontoolsLog {
-	words := []string{path.Join(options.BinDir, "setuidgid"), a.Log.User, path.Join(options.BinDir, "multilog")}
-	if a.Log.Timestamp == appfile.StampTAI64N {
-		words = append(words, "t") // works as the first word only
-	}
-	words = append(words, a.Log.Filter...)
-	// multilog counts the file it writes to as one of the number.
-	words = append(words, fmt.Sprintf("s%d", int64(a.Log.MaxSize)), fmt.Sprintf("n%d", a.Log.Keep+1))
-	if len(a.Log.Processor) > 0 {
-		words = append(words, "!"+shellWords(a.Log.Processor))
-	}
-	dir := ""
-	if a.IsSet("log.dir") {
-		dir = a.LogDir()
-	}
-	words = append(words, cmp.Or(dir, "./main"))
-	return daemontoolsLog{Literal: looksMistaken(words), Dir: dir, User: a.Log.User, Words: words}
-}
-
-// shellWords writes words as one command of sh, which is how multilog runs a
-// processor. The decoder refuses NUL bytes, the only thing sh can not take.
-func shellWords(words []string) string {
-	quoted := make([]string, len(words))
-	for i, word := range words {
-		quoted[i], _ = quote.Sh(word)
-	}
-	return strings.Join(quoted, " ")
 }

@@ -18,8 +18,9 @@ import (
 )
 
 // awkwardServer describes a server with a string in every field that a
-// service folder carries.
-func awkwardServer(t *testing.T, s, user, dir, logDir string) string {
+// service folder carries. Further are the rest of the log's fields and what
+// follows: noStamp, or what loggedByOurs returns.
+func awkwardServer(t *testing.T, s, user, dir, logDir, further string) string {
 	t.Helper()
 	value := strings.TrimRight(s, " ")
 	return fmt.Sprintf(`apiVersion: scgikit/v1
@@ -31,9 +32,18 @@ run:
   user: %[2]s
   env: {VALUE: %[4]s, PATH: %[4]s, LD_AWKWARD: %[1]s, EMPTY: ""}
 listen: {tcp: "127.0.0.1:8062"}
-log: {dir: %[6]s, filter: [%[7]s], processor: [/bin/cat, %[1]s], timestamp: none}
 http: {mount: /a}
-`, yamlText(s), user, yamlText(dir), yamlText(value), yamlText(reporter), yamlText(logDir), yamlText("-"+s))
+log: {dir: %[6]s, filter: [%[7]s], processor: [/bin/cat, %[1]s], %[8]s}
+`, yamlText(s), user, yamlText(dir), yamlText(value), yamlText(reporter), yamlText(logDir), yamlText("-"+s), further)
+}
+
+// noStamp leaves the log to multilog.
+const noStamp = "timestamp: none"
+
+// loggedByOurs asks for a log that only scgi-run writes, which stands at a path.
+func loggedByOurs(program string) string {
+	return "timestamp: iso, max_total: 1MiB, max_age: 7d, rotate_after: 90m, compress: gzip}\n" +
+		"options: {daemontools: {scgi_run: " + yamlText(program) + "}"
 }
 
 // TestDaemontoolsAwkward runs the generated run and log/run with the real
@@ -56,9 +66,13 @@ func TestDaemontoolsAwkward(t *testing.T) {
 		if err := os.Symlink(program, filepath.Join(work, reporter)); err != nil {
 			t.Fatal(err)
 		}
-		set := mustRender(t, "daemontools", load(t, awkwardServer(t, s, username, work, logPlace+"/"+strings.ReplaceAll(s, "/", "_"))))
+		logDir := logPlace + "/" + strings.ReplaceAll(s, "/", "_")
+		set := mustRender(t, "daemontools", load(t, awkwardServer(t, s, username, work, logDir, noStamp)))
 		service := filepath.Join(dir, fmt.Sprintf("service %d", i))
 		install(t, set, "daemontools/awkward", service)
+		set = mustRender(t, "daemontools", load(t, awkwardServer(t, s, username, work, logDir, loggedByOurs(logDir))))
+		ours := filepath.Join(dir, fmt.Sprintf("ours %d", i))
+		install(t, set, "daemontools/awkward", ours)
 		for _, shell := range shells(t) {
 			got := runReporter(t, service, append(shell, "./run")...)
 			if want := []string{"./" + reporter, s, "", "last"}; !reflect.DeepEqual(got.Args, want) {
@@ -74,7 +88,10 @@ func TestDaemontoolsAwkward(t *testing.T) {
 				}
 			}
 			checkLogWords(t, append(shell, "./run"), filepath.Join(service, "log"), fakes, []string{
-				"setuidgid", username, "multilog", "-" + s, "s1048576", "n11", "", logPlace + "/" + strings.ReplaceAll(s, "/", "_"),
+				"setuidgid", username, "multilog", "-" + s, "s1048576", "n11", "", logDir,
+			}, []string{"/bin/cat", s})
+			checkLogWords(t, append(shell, "./run"), filepath.Join(ours, "log"), fakes, []string{
+				"setuidgid", username, logDir, "multilog", "T", "-" + s, "s1048576", "n11", "S1048576", "A7d", "R90m", "zgzip", "", logDir,
 			}, []string{"/bin/cat", s})
 		}
 	}
@@ -100,7 +117,7 @@ func checkLogWords(t *testing.T, command []string, dir, fakes string, want, proc
 	t.Helper()
 	got := runReporter(t, dir, append([]string{"env", "PATH=" + fakes + ":" + os.Getenv("PATH")}, command...)...)
 	words := got.Args[1:]
-	const at = 6
+	at := len(want) - 2
 	if len(words) != len(want) || !strings.HasPrefix(words[at], "!") {
 		t.Fatalf("multilog gets %q", words)
 	}

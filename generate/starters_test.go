@@ -234,7 +234,11 @@ func starterSets(t *testing.T) map[string]*fileset.Set {
 	}
 	for i, s := range starterAwkward {
 		sets[fmt.Sprintf("inetd awkward %d", i)] = mustRender(t, "inetd", load(t, awkwardCGI(t, s, inetdconf.OpenBSD, "/srv/log dir", "/usr/bin/scgi-run")))
-		sets[fmt.Sprintf("daemontools awkward %d", i)] = mustRender(t, "daemontools", load(t, awkwardServer(t, s, "nobody", "/srv", "/srv/log")))
+		further := noStamp
+		if i%2 == 1 {
+			further = loggedByOurs("/srv/" + strings.ReplaceAll(s, "/", "_"))
+		}
+		sets[fmt.Sprintf("daemontools awkward %d", i)] = mustRender(t, "daemontools", load(t, awkwardServer(t, s, "nobody", "/srv", "/srv/log", further)))
 	}
 	return sets
 }

@@ -299,15 +299,17 @@ type Health struct {
 
 // Log is where an app's output goes.
 type Log struct {
-	Dir       string      `yaml:"dir" default:"/var/log/scgikit/${name}" doc:"folder of the log, with a numbered one in it for each of several instances; not inside a folder that the program may write, because root creates it" format:"path"`
-	User      string      `yaml:"user" doc:"user of the logger; default is run.user" format:"user"`
-	Timestamp Timestamp   `yaml:"timestamp" default:"tai64n" doc:"stamp before each line"`
-	MaxSize   Size        `yaml:"max_size" default:"1MiB" min:"4096" doc:"size at which the file is rotated"`
-	Keep      int         `yaml:"keep" default:"10" min:"1" max:"100000" doc:"rotated files kept"`
-	MaxTotal  *Size       `yaml:"max_total" min:"1" doc:"size of all rotated files together"`
-	Compress  Compression `yaml:"compress" default:"none" doc:"of rotated files"`
-	Filter    []string    `yaml:"filter" doc:"what is kept of the log; the last pattern that matches a line decides" format:"logfilter"`
-	Processor []string    `yaml:"processor" doc:"program and arguments run on each rotated file, as multilog's !"`
+	Dir         string        `yaml:"dir" default:"/var/log/scgikit/${name}" doc:"folder of the log, with a numbered one in it for each of several instances; not inside a folder that the program may write, because root creates it" format:"path"`
+	User        string        `yaml:"user" doc:"user of the logger; default is run.user" format:"user"`
+	Timestamp   Timestamp     `yaml:"timestamp" default:"tai64n" doc:"stamp before each line; iso is UTC"`
+	MaxSize     Size          `yaml:"max_size" default:"1MiB" min:"4096" doc:"size at which the file is rotated"`
+	Keep        int           `yaml:"keep" default:"10" min:"1" max:"100000" doc:"rotated files kept"`
+	MaxTotal    *Size         `yaml:"max_total" min:"1" doc:"size of all rotated files together; the oldest are removed"`
+	MaxAge      time.Duration `yaml:"max_age" min:"1s" doc:"age at which rotated files are removed, when the next file is rotated or the logger starts"`
+	RotateAfter time.Duration `yaml:"rotate_after" min:"1s" doc:"age at which the file is rotated whatever its size, unless it is empty"`
+	Compress    Compression   `yaml:"compress" default:"none" doc:"of rotated files"`
+	Filter      []string      `yaml:"filter" doc:"what is kept of the log; the last pattern that matches a line decides" format:"logfilter"`
+	Processor   []string      `yaml:"processor" doc:"program and arguments run on each rotated file, as multilog's !"`
 }
 
 // Timestamp is the stamp before each log line.

@@ -77,7 +77,7 @@ var codes = []Code{
 	},
 	{
 		"bad-duration", "not a duration",
-		"A duration is a number with a unit, ms, s, m or h, and several of these may follow each other: 90s, 1m30s. It is not negative, and where zero would switch a limit off by accident it is not zero.",
+		"A duration is a number with a unit, ms, s, m, h or d, and several of these may follow each other, whole days first: 90s, 1m30s, 7d. It is not negative, and where zero would switch a limit off by accident it is not zero.",
 		"run:\n  stop_timeout: 10",
 	},
 	{

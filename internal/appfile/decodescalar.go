@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // scalar decodes one value, and checks its format and limits.
@@ -83,8 +84,18 @@ func (m *member) rule(s *shape, v reflect.Value) *fault {
 	case kindInt, kindSize:
 		return m.within(s, v.Int())
 	case kindDuration:
-		if v.Int() == 0 && m.min == nil {
-			return &fault{code: "bad-duration", message: "is zero", hint: "write a time, for example " + m.exampleText()}
+		switch {
+		case v.Int() == 0 && (m.min == nil || *m.min > 0):
+			f := &fault{code: "bad-duration", message: "is zero", hint: "write a time, for example " + m.exampleText()}
+			if m.def == "" {
+				f.hint = "leave the key out for none, or write a time, for example 7d"
+			}
+			return f
+		case m.min != nil && v.Int() < *m.min:
+			return &fault{
+				code: "bad-duration", message: durationText(time.Duration(v.Int())) + " is too short",
+				hint: "the shortest is " + durationText(time.Duration(*m.min)),
+			}
 		}
 	case kindEnum, kindBool, kindMode, kindList, kindMap, kindStruct, kindOptions, kindProfiles:
 	}

@@ -144,6 +144,17 @@ func TestCanonical(t *testing.T) {
 	if string(fixed) == string(counted) {
 		t.Error("a number and ${instance} are the same")
 	}
+	// A field with a default must not be in it, or every field that is added
+	// would make the files of every app out of date.
+	for _, field := range []string{"log.max_age: ", "log.max_total: ", "log.keep: ", "description: ", "options."} {
+		if strings.Contains(string(one), field) {
+			t.Errorf("%s is in\n%s", field, one)
+		}
+	}
+	kept := mustLoad(t, &Loader{Sets: []string{"log.keep=9"}}, blog(blogText)).Apps[0].Canonical()
+	if !strings.Contains(string(kept), "log.keep: ") {
+		t.Errorf("a number that is no default is not in\n%s", kept)
+	}
 }
 
 // TestEnvironment sets a variable for every field, and more, and expects the

@@ -109,20 +109,46 @@ func parseSize(s string) (Size, *fault) {
 // maxSize is 1 TiB: more than any field can mean, and far from the end of int64.
 const maxSize = 1 << 40
 
-// parseDuration reads a Go duration.
+// day is a day of a duration, whatever the clocks of a country do in it.
+const day = 24 * time.Hour
+
+// parseDuration reads a Go duration, which may begin with whole days: 7d, 1d12h.
 func parseDuration(s string) (time.Duration, *fault) {
-	d, err := time.ParseDuration(s)
+	d, err := daysAndTime(s)
 	switch {
 	case err != nil && digits.MatchString(s):
-		return 0, &fault{code: "bad-duration", message: s + " has no unit", hint: "write " + s + "s for seconds; the units are ms, s, m and h"}
+		return 0, &fault{code: "bad-duration", message: s + " has no unit", hint: "write " + s + "s for seconds; the units are ms, s, m, h and d"}
 	case err != nil:
-		return 0, &fault{code: "bad-duration", message: s + " is not a duration", hint: "write a number with ms, s, m or h, for example 90s or 1m30s"}
+		return 0, &fault{code: "bad-duration", message: s + " is not a duration", hint: "write a number with ms, s, m, h or d, for example 90s or 1m30s"}
 	case d < 0:
 		return 0, &fault{code: "bad-duration", message: s + " is negative", hint: "write how long, for example 10s"}
 	case d > maxDuration:
 		return 0, &fault{code: "bad-duration", message: s + " is longer than ten years", hint: "write a shorter time"}
 	}
 	return d, nil
+}
+
+// daysAndTime adds the days that a duration may begin with to the rest. More
+// days than any field takes count as one more than that.
+func daysAndTime(s string) (time.Duration, error) {
+	number, rest, ok := strings.Cut(s, "d")
+	if !ok || !digits.MatchString(number) {
+		return time.ParseDuration(s)
+	}
+	const most = int(maxDuration/day) + 1
+	days, err := strconv.Atoi(number)
+	if err != nil || days > most {
+		days = most
+	}
+	total := time.Duration(days) * day
+	if rest == "" {
+		return total, nil
+	}
+	if strings.ContainsAny(rest[:1], "+-") {
+		return 0, strconv.ErrSyntax
+	}
+	d, err := time.ParseDuration(rest)
+	return total + min(d, maxDuration), err
 }
 
 // parseInt reads a whole decimal number.

@@ -157,8 +157,8 @@ func (s schemaMaker) scalar(m *member, sh *shape) map[string]any {
 			limited(m, map[string]any{"type": "integer"}),
 			map[string]any{"type": "string", "pattern": sizeSyntax.String()}, variableRef)
 	case kindDuration:
-		text := map[string]any{"type": "string", "pattern": `^([0-9]*\.?[0-9]+(ns|us|µs|ms|s|m|h))+$`}
-		if m.min != nil {
+		text := map[string]any{"type": "string", "pattern": `^([0-9]+d|([0-9]+d)?([0-9]*\.?[0-9]+(ns|us|µs|ms|s|m|h))+)$`}
+		if m.min != nil && *m.min == 0 {
 			return anyOf(text, map[string]any{"const": 0}, variableRef)
 		}
 		return anyOf(text, variableRef)

@@ -46,6 +46,22 @@ func TestSizeText(t *testing.T) {
 	}
 }
 
+func TestDurationText(t *testing.T) {
+	for text, want := range map[string]string{
+		"90s": "1m30s", "60m": "1h", "24h": "1d", "7d": "7d", "1d12h": "36h", "0d": "0s", "1d0.5s": "24h0m0.5s", "3650d": "3650d",
+	} {
+		d, f := parseDuration(text)
+		if f != nil || durationText(d) != want {
+			t.Errorf("parseDuration(%q) = %v, %v, want %s", text, durationText(d), f, want)
+		}
+	}
+	for _, text := range []string{"3651d", "99999999999999999999d", "1d99999999h", "-1d", "1d-1s", "1d+1s", "1.5d", "d", "1dd", "1d1", "1h1d", "+1d", " 1d"} {
+		if d, f := parseDuration(text); f == nil || f.code != "bad-duration" {
+			t.Errorf("parseDuration(%q) = %v, %+v", text, d, f)
+		}
+	}
+}
+
 // TestExamplesOfFields reads the example that explain shows for each field.
 func TestExamplesOfFields(t *testing.T) {
 	fields := append(allFields(), OptionFields(testOptions())...)

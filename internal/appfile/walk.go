@@ -18,6 +18,7 @@ import (
 // leaf is one field of a resolved app.
 type leaf struct {
 	path  string
+	key   *member
 	shape *shape
 	value reflect.Value // of the field, pointers followed; not valid for a nil pointer
 }
@@ -67,7 +68,7 @@ func (w *walker) member(m *member, path string, v reflect.Value) {
 			w.structure(s, join(path, key), target)
 		}
 	default:
-		w.visit(leaf{path: path, shape: m.shape, value: v})
+		w.visit(leaf{path: path, key: m, shape: m.shape, value: v})
 	}
 }
 
@@ -123,8 +124,11 @@ func textOf(s *shape, v reflect.Value) string {
 }
 
 // durationText drops the zero minutes and seconds that Duration.String ends
-// in: 1h0m0s is 1h.
+// in, and writes whole days as such: 1h0m0s is 1h, and 168h0m0s is 7d.
 func durationText(d time.Duration) string {
+	if d != 0 && d%day == 0 {
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
@@ -217,9 +221,25 @@ func (a *App) FindString(value string) (path string, ok bool) {
 	return path, path != ""
 }
 
+// isDefault reports whether the value is what a description without the field
+// has, for an app of a name.
+func (l leaf) isDefault(name string) bool {
+	m := l.key
+	switch {
+	case m.def != "":
+		return l.text() == strings.ReplaceAll(textOf(m.shape, m.value), "${name}", name)
+	case m.pointer:
+		return !l.value.IsValid()
+	case m.shape.kind == kindList || m.shape.kind == kindMap:
+		return l.value.Len() == 0
+	}
+	return l.value.IsZero()
+}
+
 // Canonical returns the app, resolved, in a stable text form, for hashing.
 // Equal descriptions give equal bytes; what was only a means (vars) is not in
-// it, and neither is the name of the file.
+// it, and neither is the name of the file. What is as by default is not in it
+// either, so that a field that a later version adds changes nothing.
 func (a *App) Canonical() []byte {
 	var b bytes.Buffer
 	a.canonical(&b, "")
@@ -235,7 +255,7 @@ func (a *App) Canonical() []byte {
 func (a *App) canonical(b *bytes.Buffer, prefix string) {
 	a.leaves(func(l leaf) {
 		top, _, _ := strings.Cut(l.path, ".")
-		if top == "vars" || top == "vars_from_env" {
+		if top == "vars" || top == "vars_from_env" || l.isDefault(a.Name) {
 			return
 		}
 		// An instance is only told apart where instances differ.
