@@ -19,11 +19,15 @@ var mayImport = map[string][]string{
 	"internal/loopback": {},
 	"internal/quote":    {},
 	"internal/scgi":     {},
+	"internal/tai64n":   {},
+	"internal/zstd":     {},
 	"templates":         {},
 
 	// Floor 1: one input each.
 	"internal/appfile":   {"internal/diag"},
 	"internal/inetdconf": {},
+	"internal/logread":   {"internal/tai64n"},
+	"logrotate":          {"internal/tai64n", "internal/zstd"},
 
 	// Floor 2: from a description to files, and what is done with the files.
 	"generate":           {"internal/appfile", "internal/diag", "internal/fileset", "internal/inetdconf", "internal/quote", "templates"},
@@ -35,21 +39,24 @@ var mayImport = map[string][]string{
 
 	// Floor 3: programs.
 	"cmd/scgikit":     {anything},
-	"cmd/scgi-run":    {"bridge"},
+	"cmd/scgi-run":    {"bridge", "internal/tai64n", "logrotate"},
 	"bench/generate":  {"bench/measure"},
+	"bench/logrotate": {"bench/measure"},
 	"bench/measure":   {},
 	"bench/startup":   {"bench/measure"},
 	"scripts/testsum": {},
 
 	// For tests alone.
-	"internal/need":       {},
-	"internal/rules":      {anything},
-	"internal/servertest": {anything},
+	"internal/crashtest":    {anything},
+	"internal/multilogtest": {anything},
+	"internal/need":         {},
+	"internal/rules":        {anything},
+	"internal/servertest":   {anything},
 }
 
 // testsOnly are imported by test files and by each other, and by nothing that
 // is shipped.
-var testsOnly = []string{"internal/need", "internal/rules", "internal/servertest"}
+var testsOnly = []string{"internal/crashtest", "internal/multilogtest", "internal/need", "internal/rules", "internal/servertest"}
 
 func TestImports(t *testing.T) {
 	seen := make(map[string]bool)
@@ -88,6 +95,10 @@ var mayDepend = map[string][]string{
 	"cmd/scgikit":        {"github.com/rogpeppe/go-internal/diff", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v4", "golang.org/x/sys"},
 	"cmd/scgi-run":       {"golang.org/x/sys"},
 	"bridge":             {"golang.org/x/sys"},
+	"logrotate":          {"golang.org/x/sys"},
+	"internal/zstd":      {"github.com/klauspost/compress/huff0"},
+	"internal/logread":   {"github.com/klauspost/compress", "golang.org/x/sys"},
+	"bench/logrotate":    {"golang.org/x/sys"},
 	"internal/scgi":      {"golang.org/x/sys"},
 	"internal/devserver": {"golang.org/x/sys"},
 	"internal/deploy":    {"golang.org/x/sys"},
@@ -109,6 +120,17 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
+// entropy are the packages of others, besides x/sys, that scgi-run may be made
+// of: the last step of zstd's compression. They do nothing before they are
+// called; the package zstd beside them costs a third of a start.
+var entropy = []string{
+	"github.com/klauspost/compress",
+	"github.com/klauspost/compress/fse",
+	"github.com/klauspost/compress/huff0",
+	"github.com/klauspost/compress/internal/cpuinfo",
+	"github.com/klauspost/compress/internal/le",
+}
+
 // TestSmallProgram holds scgi-run to what its start-up can afford: it is
 // started once per request.
 func TestSmallProgram(t *testing.T) {
@@ -119,8 +141,9 @@ func TestSmallProgram(t *testing.T) {
 		case p.Standard:
 		case p.ImportPath == module, strings.HasPrefix(p.ImportPath, module+"/"):
 		case strings.HasPrefix(p.ImportPath, "golang.org/x/sys/"):
+		case slices.Contains(entropy, p.ImportPath):
 		default:
-			t.Errorf("scgi-run depends on %s; only the standard library and golang.org/x/sys are allowed", p.ImportPath)
+			t.Errorf("scgi-run depends on %s; only the standard library, golang.org/x/sys and %v are allowed", p.ImportPath, entropy)
 		}
 	}
 }
