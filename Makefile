@@ -18,7 +18,7 @@ GOLANGCI    := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
 # Where "make test" can install programs, a test that misses one of these
 # fails instead of being skipped.
-NEED := apache2,awstats,busybox,cgit,dash,django,envdir,gcc,git,git-http-backend,go,inetd,inetutils-inetd,lighttpd,multilog,nginx,proc,python3,root,setpriv,setuidgid,shellcheck,softlimit,strace,supervise,svc,svscan,svstat,tcpserver,unshare
+NEED := apache2,awstats,busybox,cgit,dash,django,envdir,gcc,git,git-http-backend,go,gzip,inetd,inetutils-inetd,lighttpd,multilog,nginx,proc,python3,root,rotatelogs,s6-log,setlock,setpriv,setuidgid,shellcheck,softlimit,strace,supervise,svc,svlogd,svscan,svstat,tai64n,tai64nlocal,tcpserver,unshare,zstd
 
 # The race detector is C; without a compiler the tests run without it.
 RACE := $(if $(shell command -v gcc || command -v clang || command -v cc),-race)
@@ -85,6 +85,7 @@ examples: build
 bench: build
 	$(GO) run ./bench/startup
 	$(GO) run ./bench/generate
+	$(GO) run ./bench/logrotate
 
 .PHONY: fuzz
 fuzz:
