@@ -22,8 +22,8 @@ func newHandoverCmd(name, short string) *cobra.Command {
 		Short: short,
 		Long: `Hands over to "` + smallProgram + " " + name + `", the small program that super-servers and run
 scripts start, which stands next to this one or in PATH. Its own help is
-"` + smallProgram + " " + name + ` -h".`,
-		Example:            "  " + smallProgram + " " + name + " -h",
+"` + smallProgram + " " + helpWords(name) + `".`,
+		Example:            "  " + smallProgram + " " + helpWords(name),
 		Hidden:             true,
 		DisableFlagParsing: true,
 		Annotations:        map[string]string{settingsOptional: "yes"},
@@ -39,6 +39,15 @@ scripts start, which stands next to this one or in PATH. Its own help is
 			return failf(exitFailed, "", "run %s: %w", program, err)
 		},
 	}
+}
+
+// helpWords are the words that ask scgi-run for help on a program. multilog
+// has no flags: there "-h" is a pattern.
+func helpWords(name string) string {
+	if name == "multilog" {
+		return "help " + name
+	}
+	return name + " -h"
 }
 
 // findSmallProgram looks next to this program first: a build and an

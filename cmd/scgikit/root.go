@@ -87,6 +87,9 @@ func commands(e *env) []*cobra.Command {
 		newVersionCmd(e),
 		newHandoverCmd("bridge", "answer one SCGI request with a CGI program"),
 		newHandoverCmd("wsgi", "answer one SCGI request with a WSGI callable"),
+		newHandoverCmd("multilog", "write lines to folders of rotated files"),
+		newHandoverCmd("tai64n", "put a TAI64N time stamp before each line"),
+		newHandoverCmd("tai64nlocal", "show TAI64N time stamps as local dates"),
 	}
 }
 

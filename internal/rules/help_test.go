@@ -111,9 +111,9 @@ func examplesOf(t *testing.T, scgikit, name string) []string {
 // exists.
 func TestDocumentedCommands(t *testing.T) {
 	commands := commandsOf(t, filepath.Join(programs(t), "scgikit"))
-	// Hidden from the help screen, because super-servers start them, not people.
-	commands = append(commands, "bridge", "wsgi")
-	shown := regexp.MustCompile("(?m)(?:`|^    )(?:[./]*bin/)?scgikit (?:-C \\S+ )?([a-z]+)")
+	// Hidden from the help screen, because machines start them, not people.
+	commands = append(commands, "bridge", "wsgi", "multilog", "tai64n", "tai64nlocal")
+	shown := regexp.MustCompile("(?m)(?:`|^    )(?:[./]*bin/)?scgikit (?:-C \\S+ )?([a-z0-9]+)")
 	for _, page := range repository(t, func(p string) bool { return strings.HasSuffix(p, ".md") && !strings.Contains(p, "testdata/") }) {
 		for _, m := range shown.FindAllStringSubmatch(read(t, page), -1) {
 			if !slices.Contains(commands, m[1]) {
