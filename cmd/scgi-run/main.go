@@ -26,6 +26,8 @@ func programs() []program {
 	return []program{
 		{"bridge", "one SCGI request on standard input -> a CGI program", runBridge},
 		{"wsgi", "one SCGI request on standard input -> a Python WSGI callable", runWSGI},
+		{"tai64n", "put a TAI64N time stamp before each line", runTAI64N},
+		{"tai64nlocal", "show TAI64N time stamps as local dates", runTAI64NLocal},
 		{bridge.ConfinedProgram, "", runConfined},
 	}
 }
@@ -82,7 +84,7 @@ func find(list []program, name string) *program {
 }
 
 func helpText(list []program) string {
-	const column = 10
+	const column = 13
 	var b strings.Builder
 	b.WriteString(helpHead)
 	for _, p := range list {

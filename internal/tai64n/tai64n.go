@@ -1,7 +1,13 @@
 // Package tai64n reads and writes TAI64N labels, the time stamps of multilog.
 package tai64n
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// ErrSyntax is the error for what is not a label.
+var ErrSyntax = errors.New("not a TAI64N label, which is @ and 24 digits of 0-9 and a-f")
 
 // Size is the length of a label in bytes: "@" and 24 hexadecimal digits.
 const Size = 25
@@ -28,4 +34,45 @@ func Put(b []byte, t time.Time) {
 		b[i] = digits[nanoseconds&15]
 		nanoseconds >>= 4
 	}
+}
+
+// Format returns the label of t.
+func Format(t time.Time) string {
+	var b [Size]byte
+	Put(b[:], t)
+	return string(b[:])
+}
+
+// Parse reads a label: "@" and 24 lower-case hexadecimal digits, 16 for the
+// second and 8 for the nanosecond. Any other shape is ErrSyntax, and so are
+// seconds from 2^63 on, which the format keeps for later, and a billion
+// nanoseconds and more. What Parse takes, Put writes as it was.
+//
+// Source: https://cr.yp.to/libtai/tai64.html
+func Parse(label string) (time.Time, error) {
+	if len(label) != Size || label[0] != '@' {
+		return time.Time{}, ErrSyntax
+	}
+	seconds, ok := hex(label[1:17])
+	nanoseconds, ok2 := hex(label[17:])
+	if !ok || !ok2 || seconds >= 1<<63 || nanoseconds >= 1e9 {
+		return time.Time{}, ErrSyntax
+	}
+	return time.Unix(int64(seconds)-epoch, int64(nanoseconds)), nil
+}
+
+// hex reads at most 16 lower-case digits.
+func hex(digits string) (value uint64, ok bool) {
+	for _, c := range []byte(digits) {
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		default:
+			return 0, false
+		}
+		value = value<<4 | uint64(c)
+	}
+	return value, true
 }
