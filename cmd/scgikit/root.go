@@ -85,6 +85,7 @@ func commands(e *env) []*cobra.Command {
 		newCompletionCmd(e),
 		newManCmd(e),
 		newVersionCmd(e),
+		newZstdFilterCmd(e),
 		newHandoverCmd("bridge", "answer one SCGI request with a CGI program"),
 		newHandoverCmd("wsgi", "answer one SCGI request with a WSGI callable"),
 		newHandoverCmd("multilog", "write lines to folders of rotated files"),
