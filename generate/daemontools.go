@@ -89,7 +89,7 @@ func daemontoolsFields() Fields {
 		"log.max_total":            {Carried, "where max_size and keep can exceed it, " + byOurs},
 		"log.max_age":              {Carried, byOurs},
 		"log.rotate_after":         {Carried, byOurs},
-		"log.compress":             {Carried, byOurs},
+		"log.compress":             {Carried, byOurs + "; for zstd it needs scgikit beside it, or in PATH"},
 		"log.filter":               {Carried, ""},
 		"log.processor":            {Carried, ""},
 	}

@@ -20,14 +20,13 @@ var mayImport = map[string][]string{
 	"internal/quote":    {},
 	"internal/scgi":     {},
 	"internal/tai64n":   {},
-	"internal/zstd":     {},
 	"templates":         {},
 
 	// Floor 1: one input each.
 	"internal/appfile":   {"internal/diag"},
 	"internal/inetdconf": {},
 	"internal/logread":   {"internal/tai64n"},
-	"logrotate":          {"internal/tai64n", "internal/zstd"},
+	"logrotate":          {"internal/tai64n"},
 
 	// Floor 2: from a description to files, and what is done with the files.
 	"generate":           {"internal/appfile", "internal/diag", "internal/fileset", "internal/inetdconf", "internal/quote", "templates"},
@@ -92,16 +91,19 @@ func TestImports(t *testing.T) {
 var mayDepend = map[string][]string{
 	"internal/appfile":   {"go.yaml.in/yaml/v4"},
 	"generate":           {"github.com/Masterminds/sprig/v3"},
-	"cmd/scgikit":        {"github.com/rogpeppe/go-internal/diff", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v4", "golang.org/x/sys"},
+	"cmd/scgikit":        {"github.com/klauspost/compress/zstd", "github.com/rogpeppe/go-internal/diff", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v4", "golang.org/x/sys"},
 	"cmd/scgi-run":       {"golang.org/x/sys"},
 	"bridge":             {"golang.org/x/sys"},
 	"logrotate":          {"golang.org/x/sys"},
-	"internal/zstd":      {"github.com/klauspost/compress/huff0"},
-	"internal/logread":   {"github.com/klauspost/compress", "golang.org/x/sys"},
+	"internal/logread":   {"github.com/klauspost/compress/zstd", "golang.org/x/sys"},
 	"bench/logrotate":    {"golang.org/x/sys"},
+	"bench/measure":      {"golang.org/x/sys"},
 	"internal/scgi":      {"golang.org/x/sys"},
 	"internal/devserver": {"golang.org/x/sys"},
 	"internal/deploy":    {"golang.org/x/sys"},
+
+	"internal/crashtest":    {"golang.org/x/sys"},
+	"internal/multilogtest": {"golang.org/x/sys"},
 }
 
 func TestDependencies(t *testing.T) {
@@ -120,17 +122,6 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
-// entropy are the packages of others, besides x/sys, that scgi-run may be made
-// of: the last step of zstd's compression. They do nothing before they are
-// called; the package zstd beside them costs a third of a start.
-var entropy = []string{
-	"github.com/klauspost/compress",
-	"github.com/klauspost/compress/fse",
-	"github.com/klauspost/compress/huff0",
-	"github.com/klauspost/compress/internal/cpuinfo",
-	"github.com/klauspost/compress/internal/le",
-}
-
 // TestSmallProgram holds scgi-run to what its start-up can afford: it is
 // started once per request.
 func TestSmallProgram(t *testing.T) {
@@ -141,9 +132,8 @@ func TestSmallProgram(t *testing.T) {
 		case p.Standard:
 		case p.ImportPath == module, strings.HasPrefix(p.ImportPath, module+"/"):
 		case strings.HasPrefix(p.ImportPath, "golang.org/x/sys/"):
-		case slices.Contains(entropy, p.ImportPath):
 		default:
-			t.Errorf("scgi-run depends on %s; only the standard library, golang.org/x/sys and %v are allowed", p.ImportPath, entropy)
+			t.Errorf("scgi-run depends on %s; only the standard library and golang.org/x/sys are allowed", p.ImportPath)
 		}
 	}
 }
