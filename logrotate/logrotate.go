@@ -3,7 +3,7 @@
 //
 // A Logger carries out a Script on what it reads from one descriptor. It never
 // waits: Step does what can be done now and says what to wait for, so that one
-// loop can serve one log or a hundred.
+// loop can serve one log or a hundred. Runner is the loop for one.
 //
 // Source: https://cr.yp.to/daemontools/multilog.html, daemontools 0.76.
 package logrotate
@@ -17,17 +17,24 @@ type Config struct {
 	// Dir is a descriptor of the folder that the names in the script start
 	// from, or unix.AT_FDCWD. The Logger does not close it.
 	Dir int
-	// Alert is given what e actions print, a newline at the end. The slice is
-	// good for the time of the call.
-	Alert func(line []byte)
+	// Alert is given what e actions print: lines with their newlines, several at
+	// a time. The slice is good for the time of the call. nil drops them.
+	Alert func(lines []byte)
 	// Warn is given messages about trouble that the Logger goes on with, such as
-	// "unable to write to ./main/current, pausing: out of disk space".
+	// "unable to write to ./main/current, pausing: out of disk space". It is
+	// called from several goroutines. nil drops them.
 	Warn func(message string)
-	// Now is the clock; nil is time.Now.
+	// Now is the clock of stamps and names; nil is time.Now.
 	Now func() time.Time
 	// Wake is called, from any goroutine, when a Step that said Background may
-	// go on. It must not call the Logger.
+	// go on. It must not call the Logger. nil is none.
 	Wake func()
+	// Plain turns the kill-safe reader off: for inputs that other processes
+	// read too.
+	Plain bool
+	// Compressors bounds how many files are compressed at once: a channel with
+	// that many places, shared by Loggers. nil is one for this Logger.
+	Compressors chan struct{}
 }
 
 // Wait is what a Logger waits for; any of it is enough to call Step again.
@@ -37,3 +44,17 @@ type Wait struct {
 	Background bool      // Wake was called
 	Until      time.Time // this time has come; zero is never
 }
+
+// StartError is why a script can not be started: what multilog prints after
+// "fatal: ".
+type StartError struct {
+	Action string // "unable to lock directory ./main"
+	Err    error
+}
+
+func (e *StartError) Error() string { return e.Action + ": " + errorText(e.Err) }
+
+func (e *StartError) Unwrap() error { return e.Err }
+
+// pauseTime is how long multilog waits before it tries again.
+const pauseTime = 5 * time.Second

@@ -19,16 +19,18 @@ type program struct {
 	name    string
 	summary string                  // "" keeps it out of the help text
 	run     func(args []string) int // returns the exit code
+	help    string                  // for "scgi-run help NAME", where NAME -h is something else
 }
 
 // programs lists them in the order of the help text.
 func programs() []program {
 	return []program{
-		{"bridge", "one SCGI request on standard input -> a CGI program", runBridge},
-		{"wsgi", "one SCGI request on standard input -> a Python WSGI callable", runWSGI},
-		{"tai64n", "put a TAI64N time stamp before each line", runTAI64N},
-		{"tai64nlocal", "show TAI64N time stamps as local dates", runTAI64NLocal},
-		{bridge.ConfinedProgram, "", runConfined},
+		{"bridge", "one SCGI request on standard input -> a CGI program", runBridge, ""},
+		{"wsgi", "one SCGI request on standard input -> a Python WSGI callable", runWSGI, ""},
+		{"multilog", "lines on standard input -> folders of rotated files", runMultilog, multilogHelp},
+		{"tai64n", "put a TAI64N time stamp before each line", runTAI64N, ""},
+		{"tai64nlocal", "show TAI64N time stamps as local dates", runTAI64NLocal, ""},
+		{bridge.ConfinedProgram, "", runConfined, ""},
 	}
 }
 
@@ -66,6 +68,11 @@ func choose(args []string) int {
 	}
 	switch args[1] {
 	case "-h", "--help", "help":
+		if len(args) > 2 {
+			if p := find(list, args[2]); p != nil && p.help != "" {
+				return help(p.help)
+			}
+		}
 		return help(helpText(list))
 	}
 	if p := find(list, args[1]); p != nil {

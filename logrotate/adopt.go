@@ -1,0 +1,172 @@
+package logrotate
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// adoption is what a killed logger left of the input that this one goes on with.
+type adoption struct {
+	found    bool
+	lostPipe bool // the line came from a pipe that is gone
+	line     line
+	lock     int // descriptor of the locked lock file with the record
+	dir      fileInfo
+}
+
+// lockOf hands the lock of a folder over if adopt took it; else -1.
+func (a *adoption) lockOf(dir fileInfo) int {
+	if !a.found || a.lock < 0 || a.dir.dev != dir.dev || a.dir.ino != dir.ino {
+		return -1
+	}
+	fd := a.lock
+	a.lock = -1
+	return fd
+}
+
+func (a *adoption) close() {
+	if a.found && a.lock >= 0 {
+		unix.Close(a.lock)
+		a.lock = -1
+	}
+}
+
+// adopt looks for the record of a logger that was killed on this pipe. What it
+// wrote of lines that are still in the pipe is taken away again. This is before
+// any folder is recovered, as then the files have other names.
+//
+// The record is in the first folder of the script that wrote it, which need not
+// be the first of this one.
+func (l *Logger) adopt() {
+	for _, word := range l.cfg.Script.folderWords() {
+		if l.adoptFrom(word) {
+			return
+		}
+	}
+}
+
+func (l *Logger) adoptFrom(word string) bool {
+	dir, info, err := l.lookAt(word)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(dir)
+	lock, lockInfo, err := openRegular(dir, "lock", unix.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	// A logger that still runs has its lock, and its record is its own.
+	r := record{mem: make([]byte, recordSize)}
+	if lockInfo.size < recordSize || lockNow(lock) != nil || !readRecord(lock, r) || !l.fits(r, dir, info) {
+		unix.Close(lock)
+		return false
+	}
+	lost := l.lostPipe(r)
+	if r.committing() && !r.consumed() && !lost {
+		l.rollBack(r)
+	}
+	r.settle()
+	_, err = unix.Pwrite(lock, r.mem[recordState:recordState+8], recordState)
+	if err != nil {
+		l.warn("unable to write to " + word + "/lock: " + errorText(err))
+	}
+	l.adopted = adoption{found: true, lostPipe: lost, lock: lock, dir: info}
+	r.loadLine(&l.adopted.line)
+	if lost && l.adopted.line.long {
+		l.adopted.line = line{} // its head is in the log
+	}
+	return true
+}
+
+// lookAt opens a folder that is there.
+func (l *Logger) lookAt(word string) (int, fileInfo, error) {
+	dir, err := unix.Openat(l.cfg.Dir, word, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fileInfo{}, err
+	}
+	info, err := statFd(dir)
+	if err != nil {
+		unix.Close(dir)
+		return -1, fileInfo{}, err
+	}
+	return dir, info, nil
+}
+
+func readRecord(lock int, r record) bool {
+	n, err := unix.Pread(lock, r.mem, 0)
+	return err == nil && n == recordSize
+}
+
+// lostPipe returns whether the record is about another pipe than the input.
+func (l *Logger) lostPipe(r record) bool {
+	id, _ := r.identity()
+	return id != l.source.identity()
+}
+
+// fits returns whether a record is of this run of the machine, and of this
+// folder as it is: nobody else has logged to it since.
+func (l *Logger) fits(r record, dir int, info fileInfo) bool {
+	id, ok := r.identity()
+	if !ok || id.boot != l.source.identity().boot || r.folders() == 0 {
+		return false
+	}
+	if l.lostPipe(r) && r.committing() && !r.consumed() {
+		return false // that input is gone, and what is written of it stays
+	}
+	e := r.entry(0)
+	if e.dirDev != info.dev || e.dirIno != info.ino {
+		return false
+	}
+	current, err := statAt(dir, "current")
+	if err == nil && current.ino == e.currentIno {
+		return e.before <= current.size && current.size <= e.after
+	}
+	// Killed in a rotation: the file has its next name, and nothing was written
+	// to a new current.
+	if err == nil && current.size > 0 || err != nil && !errors.Is(err, unix.ENOENT) {
+		return false
+	}
+	if previous, err := statAt(dir, "previous"); err == nil && previous.ino == e.currentIno {
+		return true
+	}
+	f := folder{dir: dir}
+	names, err := f.list()
+	if err != nil || len(names) == 0 {
+		return false
+	}
+	all := inOrder(names)
+	newest, err := statAt(dir, all[len(all)-1][0])
+	return err == nil && newest.ino == e.currentIno
+}
+
+// rollBack takes away what a commit wrote, from every folder that is in the
+// record and in the script.
+func (l *Logger) rollBack(r record) {
+	for _, word := range l.cfg.Script.folderWords() {
+		dir, info, err := l.lookAt(word)
+		if err != nil {
+			continue
+		}
+		for i := range r.folders() {
+			if e := r.entry(i); e.dirDev == info.dev && e.dirIno == info.ino {
+				l.takeBack(dir, word, e)
+			}
+		}
+		unix.Close(dir)
+	}
+}
+
+func (l *Logger) takeBack(dir int, word string, e entry) {
+	fd, info, err := openRegular(dir, "current", unix.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	if info.ino != e.currentIno || info.size <= e.before {
+		return
+	}
+	if err := again(func() error { return unix.Ftruncate(fd, e.before) }); err != nil {
+		l.warn("unable to take back the end of " + word + "/current, lines may be there twice: " + errorText(err))
+	}
+}

@@ -1,0 +1,98 @@
+package logrotate
+
+import "bytes"
+
+func indexNewline(b []byte) int { return bytes.IndexByte(b, '\n') }
+
+// chooseBulk sets the way by which many lines at once are taken, for scripts
+// that need no look at each of them.
+func (l *Logger) chooseBulk() {
+	if len(l.steps) != 1 || len(l.folders) != 1 {
+		return
+	}
+	if l.stampSize == 0 {
+		l.bulk = l.takeLines
+	} else {
+		l.bulk = l.takeStamped
+	}
+}
+
+// takeLines takes complete lines as they are, without copying them. It returns
+// false where the next line needs a closer look.
+func (l *Logger) takeLines() bool {
+	f := l.folders[0]
+	if f.borrowed != nil {
+		// Lines can not be added behind what is borrowed; the incomplete one at
+		// the end of the input can be kept.
+		if indexNewline(l.in[l.pos:l.end]) >= 0 || l.end-l.pos >= maxLine {
+			l.full = true
+			return true
+		}
+		return false
+	}
+	text := l.in[l.pos:l.end]
+	n := 0
+	// The first newline at or behind due ends the file.
+	if due := f.Size - tolerance - f.length(); due > int64(len(text)) {
+		n = bytes.LastIndexByte(text, '\n') + 1
+	} else {
+		due = max(due, 1)
+		near := text[:min(int64(len(text)), f.Size-f.length())]
+		if due > int64(len(near)) {
+			return false
+		}
+		if ends := indexNewline(near[due-1:]); ends >= 0 {
+			n = int(due) + ends
+			f.due, l.full = true, true
+		} else {
+			n = bytes.LastIndexByte(near[:due-1], '\n') + 1
+		}
+	}
+	if n == 0 {
+		return false
+	}
+	f.borrowed = text[:n]
+	l.pos += n
+	return true
+}
+
+// takeStamped takes complete lines and puts the stamp before each.
+func (l *Logger) takeStamped() bool {
+	f := l.folders[0]
+	in, pos, end := l.in, l.pos, l.end
+	size := l.stampSize
+	stamp := l.stamp
+	base := f.base()
+	// What is pending may grow to this length without a rotation being due.
+	due := f.Size - tolerance - base
+	room := int(min(int64(cap(f.out)), f.Size-base))
+	out := f.out[:cap(f.out)]
+	o := len(f.out)
+	for pos < end {
+		n := bytes.IndexByte(in[pos:end], '\n') + 1
+		if n == 0 || o+size+n > room {
+			break
+		}
+		if o+maxStamp+shortLine <= len(out) && pos+shortLine <= len(in) && n <= shortLine {
+			// Copies of a known length need no call; what they bring too much is
+			// written over by the next line, or cut off.
+			*(*[maxStamp]byte)(out[o:]) = stamp
+			*(*[shortLine]byte)(out[o+size:]) = *(*[shortLine]byte)(in[pos:])
+		} else {
+			copy(out[o:], stamp[:size])
+			copy(out[o+size:], in[pos:pos+n])
+		}
+		o += size + n
+		pos += n
+		if int64(o) >= due {
+			f.due, l.full = true, true
+			break
+		}
+	}
+	taken := pos > l.pos
+	f.out, l.pos = out[:o], pos
+	return taken
+}
+
+// shortLine is how long lines are that takeStamped copies without a call.
+const shortLine = 64

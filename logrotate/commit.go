@@ -1,0 +1,120 @@
+package logrotate
+
+import "golang.org/x/sys/unix"
+
+// peeking returns whether input stays in the pipe until it is written.
+func (l *Logger) peeking() bool { return l.record.mem != nil }
+
+// beginCommit notes in the record what is going to be written.
+func (l *Logger) beginCommit() {
+	if !l.peeking() {
+		return
+	}
+	for i, f := range l.folders {
+		l.record.setEntry(i, entry{
+			dirDev: f.info.dev, dirIno: f.info.ino, currentIno: f.currentIno,
+			before: f.bytes, after: f.bytes + int64(f.pending()),
+		})
+	}
+	l.record.saveLine(&l.line)
+	l.marker = l.record.expect(l.in[l.from:l.pos])
+	l.record.begin()
+}
+
+// consume takes the input out of the pipe that has been worked on.
+func (l *Logger) consume() bool {
+	if !l.peeking() {
+		return true
+	}
+	if input := l.in[l.from:l.pos]; len(input) == 0 {
+		l.record.accept()
+	} else if err := l.source.consume(input, l.marker); err != nil {
+		// Somebody else reads this pipe. What is written is written.
+		l.warn("unable to take input out of the pipe, which seems to have another reader: " + errorText(err))
+		l.record.accept()
+	}
+	l.record.end()
+	return true
+}
+
+// startRecord makes the record of this run, in the lock file of the first
+// folder. Where that can not be, reading is plain.
+func (l *Logger) startRecord() {
+	if l.source != nil {
+		if r, ok := openRecord(l.folders[0].lock, l.source.identity(), len(l.folders), l.adopted.found); ok {
+			l.record = r
+		} else {
+			l.source.close()
+			l.source = nil
+		}
+	}
+	if l.source == nil {
+		l.source = plain{l.cfg.Input}
+	}
+	l.restoreLine()
+}
+
+// restoreLine goes on with the line that a killed logger had begun.
+func (l *Logger) restoreLine() {
+	if !l.adopted.found {
+		return
+	}
+	l.line.started, l.line.long = l.adopted.line.started, l.adopted.line.long
+	l.line.head = append(l.line.head[:0], l.adopted.line.head...)
+	for i, f := range l.folders {
+		f.takes = l.line.long && l.adopted.line.selected>>(i&63)&1 != 0
+	}
+	if l.adopted.lostPipe {
+		l.begin()
+		l.finishLine()
+	}
+	if l.peeking() {
+		l.beginCommitRestored()
+	}
+}
+
+// beginCommitRestored writes the line that was taken over into the new record.
+func (l *Logger) beginCommitRestored() {
+	for i, f := range l.folders {
+		l.record.setEntry(i, entry{
+			dirDev: f.info.dev, dirIno: f.info.ino, currentIno: f.currentIno, before: f.bytes, after: f.bytes,
+		})
+	}
+	l.record.saveLine(&l.line)
+	l.record.end()
+}
+
+// moved notes that current is a new file.
+func (r record) moved(f *folder) {
+	if r.mem == nil {
+		return
+	}
+	for i, other := range f.log.folders {
+		if other == f {
+			r.setEntry(i, entry{dirDev: f.info.dev, dirIno: f.info.ino, currentIno: f.currentIno})
+		}
+	}
+}
+
+// abandon goes back to where the commit began.
+func (r record) abandon() {
+	if r.mem == nil {
+		return
+	}
+	for i := range r.folders() {
+		e := r.entry(i)
+		e.after = e.before
+		r.setEntry(i, e)
+	}
+	r.setState(r.slot(), phaseIdle)
+}
+
+// clearRecord empties the lock file: after a clean end there is nothing to say,
+// and other loggers know it empty.
+func (l *Logger) clearRecord() {
+	if !l.peeking() {
+		return
+	}
+	l.record.close()
+	_ = again(func() error { return unix.Ftruncate(l.folders[0].lock, 0) }) // at worst a record that says nothing
+}

@@ -1,0 +1,124 @@
+package logrotate
+
+import (
+	"encoding/hex"
+	"os"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// peeker shows what is in a pipe without taking it out, by tee(2) into a pipe of
+// its own.
+type peeker struct {
+	fd      int
+	id      pipeIdentity
+	r, w    int
+	grown   bool
+	scratch [16 << 10]byte
+	iov     [inputSize/(16<<10) + 2]unix.Iovec
+}
+
+// Sizes of pipes: what they have, and what is worth having once there is much
+// to read.
+const (
+	defaultPipe = 64 << 10
+	largePipe   = 1 << 20
+)
+
+// openPeeker returns a peeker for fd if it is a pipe.
+func openPeeker(fd int) (source, bool) {
+	info, err := statFd(fd)
+	if err != nil || info.mode&unix.S_IFMT != unix.S_IFIFO {
+		return nil, false
+	}
+	boot, ok := bootID()
+	if !ok {
+		return nil, false
+	}
+	var own [2]int
+	if err := unix.Pipe2(own[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, false
+	}
+	return &peeker{fd: fd, id: pipeIdentity{boot: boot, dev: info.dev, ino: info.ino}, r: own[0], w: own[1]}, true
+}
+
+// bootID returns which run of the machine this is.
+//
+// Source: random(4), /proc/sys/kernel/random/boot_id.
+func bootID() (id [16]byte, ok bool) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return id, false
+	}
+	n, err := hex.Decode(id[:], []byte(strings.ReplaceAll(strings.TrimSpace(string(text)), "-", "")))
+	return id, err == nil && n == len(id)
+}
+
+func (p *peeker) identity() pipeIdentity { return p.id }
+
+func (p *peeker) close() {
+	unix.Close(p.r)
+	unix.Close(p.w)
+}
+
+// fill shows the beginning of what is in the pipe. The bytes stay there until
+// consume.
+func (p *peeker) fill(b []byte) (int, error) {
+	n, errno := rawSyscall(unix.SYS_TEE, uintptr(p.fd), uintptr(p.w), uintptr(len(b)), unix.SPLICE_F_NONBLOCK)
+	if errno != 0 || n == 0 {
+		return 0, errnoError(errno)
+	}
+	for got := 0; got < n; {
+		m, errno := rawSyscall(unix.SYS_READ, uintptr(p.r), uintptr(unsafe.Pointer(&b[got])), uintptr(n-got), 0) //nolint:gosec // read(2) needs the address
+		if errno != 0 {
+			return 0, errnoError(errno)
+		}
+		got += m
+	}
+	if n >= defaultPipe && !p.grown {
+		p.grow()
+	}
+	return n, nil
+}
+
+// grow makes the pipes larger where there is much to read: fewer, larger pieces
+// are cheaper. An ordinary user may have no more pages for pipes; then they stay
+// as they are.
+func (p *peeker) grow() {
+	p.grown = true
+	_, _ = unix.FcntlInt(uintptr(p.w), unix.F_SETPIPE_SZ, inputSize)
+	if size, err := unix.FcntlInt(uintptr(p.fd), unix.F_GETPIPE_SZ, 0); err == nil && size < largePipe {
+		_, _ = unix.FcntlInt(uintptr(p.fd), unix.F_SETPIPE_SZ, largePipe)
+	}
+}
+
+// consume reads what fill has shown once more, this time for good. The last
+// bytes go to the marker, by the same call, which the kernel carries out as a
+// whole: it waits for nothing, since all of it is there, and a signal, SIGKILL
+// too, is only looked at where a read from a pipe would wait.
+//
+// Source: linux/fs/pipe.c, pipe_read.
+func (p *peeker) consume(input, marker []byte) error {
+	left := len(input) - len(marker)
+	n := 0
+	for left > 0 {
+		size := min(left, len(p.scratch))
+		p.iov[n] = unix.Iovec{Base: &p.scratch[0]}
+		p.iov[n].SetLen(size)
+		left -= size
+		n++
+	}
+	p.iov[n] = unix.Iovec{Base: &marker[0]}
+	p.iov[n].SetLen(len(marker))
+	n++
+	got, errno := rawSyscall(unix.SYS_READV, uintptr(p.fd), uintptr(unsafe.Pointer(&p.iov[0])), uintptr(n), 0) //nolint:gosec // readv(2) needs the address
+	if errno != 0 {
+		return errnoError(errno)
+	}
+	if got != len(input) {
+		return errShort
+	}
+	return nil
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package logrotate
+
+// openPeeker returns nothing: only Linux can show what is in a pipe without
+// taking it out.
+func openPeeker(int) (source, bool) { return nil, false }

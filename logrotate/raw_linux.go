@@ -1,0 +1,74 @@
+package logrotate
+
+import (
+	"errors"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// errShort is less from a pipe than was in it a moment ago.
+var errShort = errors.New("fewer bytes than there were")
+
+// rawSyscall makes a system call that waits for nothing, without telling the
+// scheduler: handing the processor to another thread and back costs more than
+// the calls themselves where lines trickle in.
+func rawSyscall(number, a, b, c, d uintptr) (int, unix.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall6(number, a, b, c, d, 0, 0)
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+// errnoError returns nil for no error. The usual error is not allocated anew.
+func errnoError(errno unix.Errno) error {
+	switch errno {
+	case 0:
+		return nil
+	case unix.EAGAIN:
+		return unix.EAGAIN
+	}
+	return errno
+}
+
+// smallWrite is what is written by a raw system call: so much is copied sooner
+// than the scheduler would notice.
+const smallWrite = 64 << 10
+
+// writeFile writes to a file.
+func writeFile(fd int, p []byte) (int, error) {
+	if len(p) == 0 || len(p) >= smallWrite {
+		return unix.Write(fd, p)
+	}
+	n, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p))) //nolint:gosec // write(2) needs the address
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// shortPoll is how long a raw poll may last: at 10 ms the runtime begins to
+// wonder about a thread that does not come back.
+const shortPoll = 8 * time.Millisecond
+
+// pollNow waits for one of the descriptors like poll(2), first without the
+// scheduler's help, because what comes soon comes cheaper so, then with it. A
+// negative timeout is for ever. A signal ends it like a timeout.
+func pollNow(fds []unix.PollFd, timeout time.Duration) error {
+	short := shortPoll
+	if timeout >= 0 {
+		short = min(short, timeout)
+	}
+	n, _, errno := syscall.RawSyscall(unix.SYS_POLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)), uintptr(milliseconds(short))) //nolint:gosec // poll(2) needs the address
+	if errno != 0 && errno != unix.EINTR {
+		return errno
+	}
+	if int(n) > 0 || errno == unix.EINTR || short == timeout {
+		return nil
+	}
+	return pollLong(fds, timeout)
+}

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package logrotate
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func writeFile(fd int, p []byte) (int, error) { return unix.Write(fd, p) }
+
+func pollNow(fds []unix.PollFd, timeout time.Duration) error { return pollLong(fds, timeout) }

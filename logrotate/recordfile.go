@@ -1,0 +1,43 @@
+package logrotate
+
+import "golang.org/x/sys/unix"
+
+// openRecord maps a record from a lock file. It takes only a file that is empty
+// or holds a record: anything else in it is somebody's. ok is false also where
+// the file system could fail a store to a mapped page later.
+func openRecord(lock int, id pipeIdentity, folders int, keep bool) (r record, ok bool) {
+	info, err := statFd(lock)
+	if err != nil || !info.regular() || info.links != 1 || !mappable(lock) {
+		return record{}, false
+	}
+	if info.size > 0 && !holdsRecord(lock) {
+		return record{}, false
+	}
+	// The pages have to be there before they are needed: on a full disk a store
+	// to one that is not would be a SIGBUS.
+	if info.size < recordSize && allocate(lock, recordSize) != nil {
+		_ = unix.Ftruncate(lock, 0)
+		return record{}, false
+	}
+	mem, err := unix.Mmap(lock, 0, recordSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return record{}, false
+	}
+	r = record{mem: mem}
+	r.start(id, folders, keep)
+	return r, true
+}
+
+func holdsRecord(lock int) bool {
+	var magic [len(recordMagic)]byte
+	n, err := unix.Pread(lock, magic[:], 0)
+	return err == nil && n == len(magic) && string(magic[:]) == recordMagic
+}
+
+// close unmaps the record; what it says stays in the file.
+func (r *record) close() {
+	if r.mem != nil {
+		_ = unix.Munmap(r.mem)
+		r.mem = nil
+	}
+}
