@@ -97,7 +97,6 @@ var mayDepend = map[string][]string{
 	"logrotate":          {"golang.org/x/sys"},
 	"internal/logread":   {"github.com/klauspost/compress/zstd", "golang.org/x/sys"},
 	"bench/logrotate":    {"golang.org/x/sys"},
-	"bench/measure":      {"golang.org/x/sys"},
 	"internal/scgi":      {"golang.org/x/sys"},
 	"internal/devserver": {"golang.org/x/sys"},
 	"internal/deploy":    {"golang.org/x/sys"},
