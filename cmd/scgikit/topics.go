@@ -25,6 +25,7 @@ func topics() []topic {
 		{"environment", "the variables scgikit reads", environmentTopic},
 		{"exit-codes", "what the process ends with", exitCodesTopic},
 		{"files", "the files scgikit reads and writes", filesTopic},
+		{"logging", "how logs are written, rotated and read", loggingTopic},
 		{"security", "what scgikit does not do", securityTopic},
 		{"targets", "the programs scgikit writes configuration for", targetsTopic},
 	}
@@ -100,7 +101,9 @@ func exitCodesTopic() string {
 	for _, row := range exitCodes() {
 		rows = append(rows, []string{fmt.Sprint(int(row.Code)), row.Kind, row.Meaning})
 	}
-	return "Exit codes. The word is \"kind\" in the errors of -o json:\n\n" + table(rows)
+	return "Exit codes. The word is \"kind\" in the errors of -o json:\n\n" + table(rows) +
+		"\nWhat run scripts start, scgi-run, has those of daemontools: 100 where the command line\n" +
+		"is wrong, and trying again is of no use, and 111 where the machine is in trouble.\n"
 }
 
 func environmentTopic() string {
@@ -109,6 +112,7 @@ func environmentTopic() string {
 		{"TERM", "dumb or empty: no escape sequences"},
 		{"XDG_CONFIG_HOME, HOME", "where the user's settings and templates are"},
 		{"XDG_STATE_HOME, HOME", "where dev keeps logs; its apps get all of its variables"},
+		{"TZ", "the time zone of logs"},
 		{"PATH", "where check finds sh and web servers, and dev scgi-run"},
 	}
 	for _, s := range settingsList() {
@@ -159,6 +163,36 @@ The project's file holds none with a * and no folder outside of the project:
 ` + columns("", rows)
 }
 
+func loggingTopic() string {
+	rows := [][]string{
+		{"log.timestamp", "tai64n, iso (UTC) or none"},
+		{"log.max_size, keep", "when the file is rotated, and how many are kept"},
+		{"log.rotate_after", "it is rotated at this age, too"},
+		{"log.max_total, max_age", "when rotated files are removed"},
+		{"log.compress", "gzip or zstd, of rotated files"},
+		{"log.filter, processor", "what is kept, and what is made of a rotated file"},
+	}
+	files := [][]string{
+		{"current", "the log of now"},
+		{"@TIME.s", "rotated, complete; .gz or .zst behind it: compressed"},
+		{"@TIME.u", "cut off, because its logger was killed, or not processed"},
+		{"lock", "held by the logger"},
+	}
+	return `Generated service folders write logs with multilog, or with scgi-run multilog where
+the description asks for what multilog does not know. The fields:
+
+` + table(rows) + `
+The files of a log folder; TIME is 24 digits of TAI64N, and sorts:
+
+` + table(files) + `
+Reading them:
+  scgikit logs APP             rotated and compressed files, too, with times as people read them
+  scgikit logs -f APP          goes on with what comes
+
+"scgi-run help multilog" has the language of the logger's command line, which is multilog's.
+`
+}
+
 func targetsTopic() string {
 	var rows, sources [][]string
 	for _, t := range generate.Targets() {
@@ -183,6 +217,8 @@ func securityTopic() string {
     in a generated file.
   - A secret is a reference to a file in the description, and is never read.
   - A project's .scgikit.yaml can not name a program to run or a place on the machine.
+  - logs follows no link in a log folder, and on a terminal shows control characters
+    of a log as what they are.
   - It opens no network connection and no port, but for dev and request, which do
     what their names say.
 `

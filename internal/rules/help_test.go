@@ -23,10 +23,11 @@ targets: [nginx, lighttpd, apache, daemontools]
 vars: {blog: /data/blog}
 `
 
-// endless are commands that serve, ask a server, or open something on a
-// screen. Of their examples only the flags are checked: "-h" behind them shows
-// help once all flags have been understood. TestExamplesRun runs dev.
-var endless = regexp.MustCompile(`^scgikit (dev|request) `)
+// endless are commands that serve, ask a server, follow a log, or open
+// something on a screen. Of their examples only the flags are checked: "-h"
+// behind them shows help once all flags have been understood. TestExamplesRun
+// runs dev.
+var endless = regexp.MustCompile(`^scgikit (dev|logs|request) `)
 
 // TestHelpExamples runs every example that a command's help begins with.
 func TestHelpExamples(t *testing.T) {
@@ -112,8 +113,8 @@ func examplesOf(t *testing.T, scgikit, name string) []string {
 func TestDocumentedCommands(t *testing.T) {
 	commands := commandsOf(t, filepath.Join(programs(t), "scgikit"))
 	// Hidden from the help screen, because machines start them, not people.
-	commands = append(commands, "bridge", "wsgi", "multilog", "tai64n", "tai64nlocal")
-	shown := regexp.MustCompile("(?m)(?:`|^    )(?:[./]*bin/)?scgikit (?:-C \\S+ )?([a-z0-9]+)")
+	commands = append(commands, "bridge", "wsgi", "multilog", "tai64n", "tai64nlocal", "zstd-filter")
+	shown := regexp.MustCompile("(?m)(?:`|^    )(?:[./]*bin/)?scgikit (?:-C \\S+ )?([a-z0-9-]+)")
 	for _, page := range repository(t, func(p string) bool { return strings.HasSuffix(p, ".md") && !strings.Contains(p, "testdata/") }) {
 		for _, m := range shown.FindAllStringSubmatch(read(t, page), -1) {
 			if !slices.Contains(commands, m[1]) {

@@ -11,10 +11,10 @@ import (
 	"scgikit/internal/need"
 )
 
-// step is a command of a session in the README, and what it prints.
+// step is a command of a session in the documentation, and what it prints.
 type step struct{ command, output string }
 
-// session returns the steps of the README's console blocks, in order.
+// session returns the steps of a page's console blocks, in order.
 func session(t *testing.T, text string) []step {
 	t.Helper()
 	var steps []step
@@ -28,31 +28,34 @@ func session(t *testing.T, text string) []step {
 		}
 	}
 	if len(steps) == 0 {
-		t.Fatal("README.md shows no session")
+		t.Fatal("the page shows no session")
 	}
 	return steps
 }
 
-// TestReadmeSession runs the commands that the README shows, one after the
-// other in one folder, and compares what they print. The file that it shows
-// with cat is written first.
-func TestReadmeSession(t *testing.T) {
+// TestSessions runs the commands that a page shows, one after the other in one
+// folder, and compares what they print. The file that the README shows with
+// cat is written first.
+func TestSessions(t *testing.T) {
 	need.Program(t, "nginx")
-	bin, dir := programs(t), t.TempDir()
-	for _, s := range session(t, read(t, "README.md")) {
-		if file, ok := strings.CutPrefix(s.command, "cat "); ok {
-			if err := os.WriteFile(filepath.Join(dir, file), []byte(s.output), 0o644); err != nil {
-				t.Fatal(err)
+	bin := programs(t)
+	for _, page := range []string{"README.md", "docs/logging.md"} {
+		dir := t.TempDir()
+		for i, s := range session(t, read(t, page)) {
+			if file, ok := strings.CutPrefix(s.command, "cat "); ok && i == 0 {
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(s.output), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				continue
 			}
-			continue
-		}
-		cmd := exec.CommandContext(t.Context(), "sh", "-c", s.command)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "XDG_CONFIG_HOME="+dir, "NO_COLOR=1")
-		// A session shows mistakes as well, so the status is not looked at.
-		out, _ := cmd.CombinedOutput()
-		if string(out) != s.output {
-			t.Errorf("$ %s\nprints:\n%s\nREADME.md shows:\n%s", s.command, out, s.output)
+			cmd := exec.CommandContext(t.Context(), "sh", "-c", s.command)
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "XDG_CONFIG_HOME="+dir, "NO_COLOR=1")
+			// A session shows mistakes as well, so the status is not looked at.
+			out, _ := cmd.CombinedOutput()
+			if string(out) != s.output {
+				t.Errorf("$ %s\nprints:\n%s\n%s shows:\n%s", s.command, out, page, s.output)
+			}
 		}
 	}
 }

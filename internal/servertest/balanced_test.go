@@ -39,7 +39,8 @@ func TestBalanced(t *testing.T) {
 	}
 	first := Ports(t, 4)
 	files := s.add(t, "shop", "nginx lighttpd apache daemontools",
-		"vars.shop="+src, "vars.secrets="+secrets, "vars.python="+python, "run.user=www-data", "listen.tcp=127.0.0.1:"+strconv.Itoa(first))
+		"vars.shop="+src, "vars.secrets="+secrets, "vars.python="+python, "run.user=www-data", "listen.tcp=127.0.0.1:"+strconv.Itoa(first),
+		"options.daemontools.scgi_run="+programs.ScgiRun)
 	for i := range files {
 		if bytes.Contains(files[i].Data, []byte(key)) {
 			t.Errorf("the secret stands in %s", files[i].Path)
