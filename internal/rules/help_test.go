@@ -114,7 +114,7 @@ func TestDocumentedCommands(t *testing.T) {
 	commands := commandsOf(t, filepath.Join(programs(t), "scgikit"))
 	// Hidden from the help screen, because machines start them, not people.
 	commands = append(commands, "bridge", "wsgi", "multilog", "tai64n", "tai64nlocal", "zstd-filter")
-	shown := regexp.MustCompile("(?m)(?:`|^    )(?:[./]*bin/)?scgikit (?:-C \\S+ )?([a-z0-9-]+)")
+	shown := regexp.MustCompile("(?m)(?:`|^    )(?:[./]*bin/)?scgikit (?:-C \\S+ )?([a-z][a-z0-9-]*)")
 	for _, page := range repository(t, func(p string) bool { return strings.HasSuffix(p, ".md") && !strings.Contains(p, "testdata/") }) {
 		for _, m := range shown.FindAllStringSubmatch(read(t, page), -1) {
 			if !slices.Contains(commands, m[1]) {
