@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"scgikit/internal/need"
+	"scgikit/logrotate"
 )
 
 // awkwardServer describes a server with a string in every field that a
@@ -120,6 +122,9 @@ func checkLogWords(t *testing.T, command []string, dir, fakes string, want, proc
 	at := len(want) - 2
 	if len(words) != len(want) || !strings.HasPrefix(words[at], "!") {
 		t.Fatalf("multilog gets %q", words)
+	}
+	if _, err := logrotate.ParseScript(words[slices.Index(words, "multilog")+1:]); err != nil {
+		t.Errorf("scgi-run multilog does not understand %q: %v", words, err)
 	}
 	command = append([]string{}, filepath.Join(filepath.Dir(fakes), reporter))
 	again := runReporter(t, dir, "sh", "-c", command[0]+" "+words[at][1:])
