@@ -71,7 +71,7 @@ func (b *bench) tables() ([]*table, error) {
 	var out []*table
 	add := func(title string, in input, parent string, loggers []logger) {
 		title = fmt.Sprintf("%s (%d MB, %d lines, mean %.0f bytes), %s", in.name, in.bytes/1e6, in.lines, float64(in.bytes)/float64(in.lines), title)
-		if len(loggers) > 0 {
+		if len(loggers) > 0 && (b.options.tables == "" || containsAny(title, strings.Split(b.options.tables, ","))) {
 			out = append(out, &table{title, in, parent, loggers, make([][]measure.Sample, len(loggers))})
 		}
 	}

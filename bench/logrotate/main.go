@@ -37,6 +37,7 @@ type options struct {
 	starts  int
 	only    string
 	loggers string
+	tables  string
 	seed    uint64
 }
 
@@ -62,6 +63,7 @@ func main() {
 	flag.IntVar(&o.starts, "starts", 20, "starts in a round of the start-up")
 	flag.StringVar(&o.only, "only", "", "only this part: "+strings.Join(partNames(), ", "))
 	flag.StringVar(&o.loggers, "loggers", "", "only loggers whose names contain one of these words, comma-separated")
+	flag.StringVar(&o.tables, "tables", "", "only tables of bulk whose titles contain one of these words, comma-separated")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the inputs and of the order")
 	quick := flag.Bool("quick", false, "seconds instead of minutes, for a first look")
 	flag.Parse()
