@@ -27,7 +27,7 @@ type filtered struct {
 func runFilter(t *testing.T, program string, env []string, pieces ...[]byte) filtered {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program)
-	cmd.Env = append(env, noRaceSleep)
+	cmd.Env = append([]string{noRaceSleep}, env...)
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	in, err := cmd.StdinPipe()

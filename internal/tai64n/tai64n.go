@@ -24,12 +24,12 @@ func Put(b []byte, t time.Time) {
 	const digits = "0123456789abcdef"
 	b = b[:Size]
 	b[0] = '@'
-	seconds := uint64(t.Unix()) + epoch
+	seconds := uint64(t.Unix()) + epoch //nolint:gosec // wraps around as it should
 	for i := 16; i >= 1; i-- {
 		b[i] = digits[seconds&15]
 		seconds >>= 4
 	}
-	nanoseconds := uint32(t.Nanosecond())
+	nanoseconds := uint32(t.Nanosecond()) //nolint:gosec // less than a billion
 	for i := 24; i >= 17; i-- {
 		b[i] = digits[nanoseconds&15]
 		nanoseconds >>= 4
@@ -58,7 +58,7 @@ func Parse(label string) (time.Time, error) {
 	if !ok || !ok2 || seconds >= 1<<63 || nanoseconds >= 1e9 {
 		return time.Time{}, ErrSyntax
 	}
-	return time.Unix(int64(seconds)-epoch, int64(nanoseconds)), nil
+	return time.Unix(int64(seconds)-epoch, int64(nanoseconds)), nil //nolint:gosec // both fit: see above
 }
 
 // hex reads at most 16 lower-case digits.

@@ -1,0 +1,160 @@
+package logread
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// readSize is the size of reads, and of the buffer of a file.
+const readSize = 64 << 10
+
+// maxWindow bounds the memory that a zstd file may ask for; zstd(1) takes no
+// more either, unless it is told to.
+const maxWindow = 128 << 20
+
+// part is one file of a log.
+type part struct {
+	entry entry // of a finished file
+	file  *held // of one that is held: current, previous
+	live  bool  // current of a log that is followed
+	final bool  // nothing is written to it any more
+
+	finished time.Time // stamp in the name; zero for a file that has none
+	torn     bool      // a line that has no end here does not go on in the next file
+}
+
+func partOf(e entry) *part { return &part{entry: e, finished: e.stamp, torn: e.unclean} }
+
+// name returns the file's name for people.
+func (p *part) name() string {
+	if p.file != nil {
+		return p.file.name
+	}
+	return p.entry.name
+}
+
+// content is what a file holds, unpacked.
+type content struct {
+	*bufio.Reader
+	closers []func()
+}
+
+func (c *content) close() {
+	for _, f := range c.closers {
+		f()
+	}
+}
+
+// open returns what is in a part from an offset on; of a packed part, the
+// offset is 0. It is fs.ErrNotExist where the file has been removed since.
+func (s *Source) open(p *part, offset int64, live bool) (*content, error) {
+	if p.file != nil {
+		var r io.Reader = io.NewSectionReader(p.file, offset, max(0, p.file.size-offset))
+		if live {
+			r = &growing{p.file, offset}
+		}
+		return &content{Reader: bufio.NewReaderSize(r, readSize)}, nil
+	}
+	file, packed, err := s.openEntry(p.entry)
+	if err != nil {
+		return nil, err
+	}
+	if packed != plain && file.size == 0 {
+		_ = file.Close() // as below
+		return nil, io.ErrUnexpectedEOF
+	}
+	c := &content{closers: []func(){func() { _ = file.Close() }}} // opened for reading
+	var r io.Reader = file
+	switch packed {
+	case gzipped:
+		r = &unzipper{packed: bufio.NewReaderSize(file, readSize)}
+	case zstandard:
+		d, err := zstd.NewReader(file, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			c.close()
+			return nil, err
+		}
+		c.closers = append(c.closers, d.Close)
+		r = d
+	case plain:
+		if offset > 0 {
+			if _, err := file.Seek(offset, io.SeekStart); err != nil {
+				c.close()
+				return nil, err
+			}
+		}
+	}
+	c.Reader = bufio.NewReaderSize(r, readSize)
+	return c, nil
+}
+
+// openEntry opens a finished file, under another name if it was compressed
+// since.
+func (s *Source) openEntry(e entry) (*held, packing, error) {
+	for _, v := range e.variants() {
+		file, err := s.folder.open(v.name)
+		switch {
+		case err == nil:
+			return file, v.packing, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, plain, err
+		}
+	}
+	return nil, plain, fs.ErrNotExist
+}
+
+// growing reads a file that others append to.
+type growing struct {
+	file   *held
+	offset int64
+}
+
+func (g *growing) Read(b []byte) (int, error) {
+	n, err := g.file.ReadAt(b, g.offset)
+	g.offset += int64(n)
+	if n > 0 {
+		return n, nil
+	}
+	if info, err := g.file.Stat(); err == nil && info.Size() < g.offset {
+		g.offset = info.Size() // somebody cut it off: what comes is new
+	}
+	return 0, err
+}
+
+// unzipper reads a gzip file. Unlike a gzip.Reader, it is made without reading,
+// so that all errors are errors of reading.
+type unzipper struct {
+	packed *bufio.Reader
+	zip    *gzip.Reader
+}
+
+func (u *unzipper) Read(b []byte) (int, error) {
+	if u.zip == nil {
+		zip, err := gzip.NewReader(u.packed)
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return 0, err
+		}
+		u.zip = zip
+	}
+	return u.zip.Read(b)
+}
+
+// warn tells of a part that can not be read, or not to its end. One that has
+// been removed since was too old to keep, and nothing is said of it.
+func (s *Source) warn(p *part, err error) {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		err = path.Err
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		s.opt.Warn(&FileError{s.folder.path + "/" + p.name(), err})
+	}
+}
