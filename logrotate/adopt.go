@@ -130,14 +130,26 @@ func (l *Logger) fits(r record, dir int, info fileInfo) bool {
 	if previous, err := statAt(dir, "previous"); err == nil && previous.ino == e.currentIno {
 		return true
 	}
+	return recentlyNamed(dir, e.currentIno)
+}
+
+// recentlyNamed returns whether one of the newest finished files is the one with
+// this inode. A start that was killed early may have named an empty current
+// after it.
+func recentlyNamed(dir int, ino uint64) bool {
+	const recent = 8
 	f := folder{dir: dir}
 	names, err := f.list()
-	if err != nil || len(names) == 0 {
+	if err != nil {
 		return false
 	}
 	all := inOrder(names)
-	newest, err := statAt(dir, all[len(all)-1][0])
-	return err == nil && newest.ino == e.currentIno
+	for _, files := range all[max(len(all)-recent, 0):] {
+		if info, err := statAt(dir, files[0]); err == nil && info.ino == ino {
+			return true
+		}
+	}
+	return false
 }
 
 // rollBack takes away what a commit wrote, from every folder that is in the

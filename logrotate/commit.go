@@ -60,6 +60,7 @@ func (l *Logger) restoreLine() {
 		return
 	}
 	l.line.started, l.line.long = l.adopted.line.started, l.adopted.line.long
+	l.line.selected = l.adopted.line.selected
 	l.line.head = append(l.line.head[:0], l.adopted.line.head...)
 	for i, f := range l.folders {
 		f.takes = l.line.long && l.adopted.line.selected>>(i&63)&1 != 0

@@ -2,133 +2,47 @@ package logrotate
 
 import (
 	"errors"
-	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
 
-// maxBacklog is how many files may wait for a processor, besides the one that
-// it works on. They are @….u files: what another logger, or a later start, would
-// find is a finished file that no processor has seen.
-const maxBacklog = 4
-
-// finisher completes files that are no longer written to: to disk, through the
-// processor, to their names. It works in a goroutine that lives while there is
-// work, so that neither a slow disk nor a slow processor stops the log.
+// finisher completes a file that is no longer written to: to disk, through the
+// processor, to its name. It works in a goroutine that lives while there is
+// work, so that neither a slow disk nor a slow processor stops the log, until
+// the next file is full too. More than one file does not wait: which came first
+// could not be told from the folder after a kill.
 type finisher struct {
 	folder *folder
-	mu     sync.Mutex // may be taken by who holds folder.names, not the other way round
-	busy   bool
-	queue  []finished
+	busy   atomic.Bool
 }
 
-// finished is a file that was current.
-type finished struct {
-	name string // previous, or a name in the backlog
-	fd   int
-}
-
-// place returns the name that current may be moved to; "" means that the
-// finisher has to come along first.
-func (w *finisher) place() string {
-	f := w.folder
-	w.mu.Lock()
-	busy, waiting := w.busy, len(w.queue)
-	w.mu.Unlock()
-	switch {
-	case !busy:
-		return "previous"
-	case f.HasProcessor && waiting < min(maxBacklog, int(min(f.Keep, maxBacklog+2))-2):
-		return f.nextName(".u")
-	}
-	return ""
-}
-
-// idle returns whether everything is finished.
-func (w *finisher) idle() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return !w.busy
-}
-
-// add takes a file over, and its descriptor with it.
-func (w *finisher) add(f finished) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.queue = append(w.queue, f)
-	if !w.busy {
-		w.busy = true
-		go w.run()
-	}
-}
-
-func (w *finisher) run() {
-	for {
-		next, ok := w.take()
-		if !ok {
-			break
-		}
-		if !w.complete(next) {
+// add takes previous over, and its descriptor with it. The finisher is idle.
+func (w *finisher) add(fd int) {
+	w.busy.Store(true)
+	go func() {
+		if !w.complete(fd) {
 			w.folder.log.unfinished.Store(true)
 		}
 		w.folder.compress()
+		w.busy.Store(false)
 		w.folder.log.wake()
-	}
-	w.folder.log.wake()
+	}()
 }
 
-func (w *finisher) take() (next finished, ok bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.queue) == 0 {
-		w.busy = false
-		return finished{}, false
-	}
-	next = w.queue[0]
-	w.queue = append(w.queue[:0], w.queue[1:]...)
-	return next, true
-}
-
-// waiting returns whether a name is in the backlog.
-func (w *finisher) waiting(name string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, f := range w.queue {
-		if f.name == name {
-			return true
-		}
-	}
-	return false
-}
-
-// complete brings one file to its name. It returns false where the log is to
-// end and there is trouble.
-func (w *finisher) complete(file finished) bool {
+// complete brings previous to its name. It returns false where the log is to end
+// and there is trouble.
+func (w *finisher) complete(fd int) bool {
 	f, l := w.folder, w.folder.log
-	defer unix.Close(file.fd)
-	if file.name != "previous" && !l.insist(func() error { return w.fetch(file.name) }) {
-		return false
-	}
-	if !l.insist(func() error { return troubled(fsync(file.fd), "write "+f.word+"/current to disk") }) ||
-		!l.insist(func() error { return troubled(fchmod(file.fd, modeFinished), "set mode of "+f.word+"/previous") }) {
+	defer unix.Close(fd)
+	if !l.insist(func() error { return troubled(fsync(fd), "write "+f.word+"/current to disk") }) ||
+		!l.insist(func() error { return troubled(fchmod(fd, modeFinished), "set mode of "+f.word+"/previous") }) {
 		return false
 	}
 	if f.HasProcessor {
 		return w.process()
 	}
 	return l.insist(func() error { return w.name("previous", ".s") })
-}
-
-// fetch makes a file of the backlog previous.
-func (w *finisher) fetch(name string) error {
-	f := w.folder
-	f.names.Lock()
-	defer f.names.Unlock()
-	err := again(func() error { return unix.Renameat(f.dir, name, f.dir, "previous") })
-	if errors.Is(err, unix.ENOENT) {
-		return nil // somebody removed it: what there is to do is done
-	}
-	return troubled(err, "rename "+name+" to previous in directory "+f.word)
 }
 
 // name gives a file its name among the finished ones, and removes those that
@@ -149,6 +63,7 @@ func (w *finisher) name(file, suffix string) error {
 		if name, err = f.link(file, suffix); err != nil {
 			return err
 		}
+		f.finishedFiles++
 	}
 	// With a second name it is a file that was linked before a crash, or one of
 	// somebody else's: this name goes, the other stays.
@@ -164,7 +79,7 @@ func (w *finisher) name(file, suffix string) error {
 // link gives a file the next name.
 func (f *folder) link(file, suffix string) (name string, err error) {
 	for {
-		name = f.nextNameLocked(suffix)
+		name = f.nextName(suffix)
 		err = again(func() error { return unix.Linkat(f.dir, file, f.dir, name, 0) })
 		switch {
 		case err == nil:

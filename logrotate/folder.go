@@ -32,15 +32,16 @@ type folder struct {
 	fresh      bool      // current is full: rotate before what is pending
 	due        bool      // rotate after what is pending
 	renamed    int       // descriptor of what was current while a rotation goes on, else -1
-	movedTo    string    // its name then
 	takes      bool      // the line that is being passed on goes here
 
 	// What the goroutine that finishes files shares with the loop.
 	finisher finisher
 	names    sync.Mutex // names of finished files are made and removed under it
 	newest   time.Time  // stamp of the newest finished file
-	gave     string     // name that could not be removed: warned about once
-	packer   packer
+	// finishedFiles is how many there are, as far as this logger knows.
+	finishedFiles int
+	gave          string // name that could not be removed: warned about once
+	packer        packer
 }
 
 // openFolder makes, opens, locks and recovers a folder, and opens its current.

@@ -20,17 +20,10 @@ func finishedName(name string) bool {
 	return len(name) >= tai64n.Size && name[0] == '@'
 }
 
-// nextName returns a name that sorts after all finished files.
+// nextName returns a name that sorts after all finished files; the caller holds
+// names. A clock that stands still or was set back does not lead to names that
+// exist, or to new files that count as the oldest and are removed for it.
 func (f *folder) nextName(suffix string) string {
-	f.names.Lock()
-	defer f.names.Unlock()
-	return f.nextNameLocked(suffix)
-}
-
-// nextNameLocked is nextName for those who hold names. A clock that stands
-// still or was set back does not lead to names that exist, or to new files
-// that count as the oldest and are removed for it.
-func (f *folder) nextNameLocked(suffix string) string {
 	now := f.log.now().Truncate(time.Microsecond).Add(500)
 	if !now.After(f.newest) {
 		now = f.newest.Add(1)
@@ -47,6 +40,7 @@ func (f *folder) readNewest() {
 	if err != nil {
 		return // what can not be read has no files that are in the way
 	}
+	f.finishedFiles = len(names)
 	for _, name := range names {
 		if t, err := tai64n.Parse(name[:tai64n.Size]); err == nil && t.After(f.newest) {
 			f.newest = t
@@ -82,13 +76,17 @@ func (f *folder) list() ([]string, error) {
 }
 
 // prune removes the oldest finished files where there are too many, too much,
-// or too old ones. Never removed is the file of the given name, which was
-// finished just now, and what waits for the processor. The caller holds names.
+// or too old ones, but never the file of the given name, which was finished just
+// now. The caller holds names.
 func (f *folder) prune(made string) error {
+	if f.MaxTotal == 0 && f.MaxAge == 0 && uint64(f.finishedFiles) < f.Keep { //nolint:gosec // a count
+		return nil // a folder that may hold thousands is not read each time
+	}
 	names, err := f.list()
 	if err != nil {
 		return troubled(err, "read "+f.word)
 	}
+	f.finishedFiles = len(names)
 	all := inOrder(names)
 	total := int64(0)
 	if f.MaxTotal > 0 {
@@ -101,7 +99,7 @@ func (f *folder) prune(made string) error {
 		if left < f.Keep && (f.MaxTotal == 0 || total <= f.MaxTotal) && !f.tooOld(files[0]) {
 			return nil
 		}
-		if slices.Contains(files, made) || slices.ContainsFunc(files, f.finisher.waiting) {
+		if slices.Contains(files, made) {
 			continue
 		}
 		for _, name := range files {
@@ -152,7 +150,11 @@ func (f *folder) sizeOf(name string) int64 {
 // folder of that name, is told about and left: the log goes on.
 func (f *folder) remove(name string) {
 	err := again(func() error { return unix.Unlinkat(f.dir, name, 0) })
-	if err == nil || errors.Is(err, unix.ENOENT) || f.gave == name {
+	if err == nil || errors.Is(err, unix.ENOENT) {
+		f.finishedFiles--
+		return
+	}
+	if f.gave == name {
 		return
 	}
 	f.gave = name

@@ -117,8 +117,8 @@ func (f *folder) endPacking() bool {
 	return false
 }
 
-// nextToPack returns the oldest finished file that is not compressed, or "". A
-// file that waits for the processor is not finished yet. Behind one that could
+// nextToPack returns the oldest finished file that is not compressed, or "".
+// Behind one that could
 // not be compressed, only newer ones are looked at.
 func (f *folder) nextToPack() string {
 	names, err := f.list()
@@ -127,7 +127,7 @@ func (f *folder) nextToPack() string {
 	}
 	oldest := ""
 	for _, name := range names {
-		if compressible(name) && name > f.packer.failed && (oldest == "" || name < oldest) && !f.finisher.waiting(name) {
+		if compressible(name) && name > f.packer.failed && (oldest == "" || name < oldest) {
 			oldest = name
 		}
 	}

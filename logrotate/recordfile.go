@@ -28,10 +28,15 @@ func openRecord(lock int, id pipeIdentity, folders int, keep bool) (r record, ok
 	return r, true
 }
 
+// holdsRecord returns whether a file begins as a record does, or is one that a
+// logger made and was killed before it could write to it.
 func holdsRecord(lock int) bool {
-	var magic [len(recordMagic)]byte
-	n, err := unix.Pread(lock, magic[:], 0)
-	return err == nil && n == len(magic) && string(magic[:]) == recordMagic
+	var b [recordSize + 1]byte
+	n, err := unix.Pread(lock, b[:], 0)
+	if err != nil || n != recordSize {
+		return false
+	}
+	return string(b[:recordBoot]) == recordMagic || b == [recordSize + 1]byte{}
 }
 
 // close unmaps the record; what it says stays in the file.

@@ -50,35 +50,33 @@ func (f *folder) rotate() bool {
 	}
 	info, err := statFd(fd)
 	if err != nil {
+		_ = unlinkIfThere(f.dir, "current")
 		unix.Close(fd)
 		return f.log.pause(troubled(err, "stat "+f.word+"/current"))
 	}
 	f.current, f.currentIno, f.bytes, f.since = fd, info.ino, 0, time.Time{}
 	f.log.record.moved(f)
-	f.finisher.add(finished{name: f.movedTo, fd: f.renamed})
+	f.finisher.add(f.renamed)
 	f.renamed = -1
 	return true
 }
 
-// moveCurrent renames current.
+// moveCurrent renames current to previous.
 func (f *folder) moveCurrent() bool {
-	to := f.finisher.place()
-	if to == "" {
+	if f.finisher.busy.Load() {
 		f.log.wait.Background = true
 		return false
 	}
-	if to == "previous" {
-		// Beside a current that was ended cleanly there may be a previous that
-		// nobody looked at; to rename over it would lose it.
-		if err := f.finisher.name("previous", ".u"); err != nil {
-			return f.log.pause(err)
-		}
+	// Beside a current that was ended cleanly there may be a previous that
+	// nobody looked at; to rename over it would lose it.
+	if err := f.finisher.name("previous", ".u"); err != nil {
+		return f.log.pause(err)
 	}
-	err := again(func() error { return unix.Renameat(f.dir, "current", f.dir, to) })
+	err := again(func() error { return unix.Renameat(f.dir, "current", f.dir, "previous") })
 	if err != nil {
 		return f.log.pause(troubled(err, "rename current to previous in directory "+f.word))
 	}
-	f.renamed, f.movedTo, f.current = f.current, to, -1
+	f.renamed, f.current = f.current, -1
 	return true
 }
 

@@ -223,7 +223,7 @@ func (l *Logger) drain() bool {
 		}
 	}
 	for _, f := range l.folders {
-		if !f.finisher.idle() {
+		if f.finisher.busy.Load() {
 			l.wait.Background = true
 			return false
 		}

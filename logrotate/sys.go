@@ -87,6 +87,8 @@ func createNew(dir int, name string, flags int, mode uint32) (int, error) {
 		return -1, err
 	}
 	if err := fchmod(fd, mode); err != nil {
+		// Left there, it would be in the way of the next try.
+		_ = unlinkIfThere(dir, name)
 		unix.Close(fd)
 		return -1, err
 	}
