@@ -1,9 +1,8 @@
 package logrotate
 
 import (
+	"bytes"
 	"encoding/hex"
-	"os"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -48,12 +47,22 @@ func openPeeker(fd int) (source, bool) {
 //
 // Source: random(4), /proc/sys/kernel/random/boot_id.
 func bootID() (id [16]byte, ok bool) {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	fd, err := unix.Open("/proc/sys/kernel/random/boot_id", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return id, false
 	}
-	n, err := hex.Decode(id[:], []byte(strings.ReplaceAll(strings.TrimSpace(string(text)), "-", "")))
-	return id, err == nil && n == len(id)
+	defer unix.Close(fd)
+	var text [64]byte
+	n, err := unix.Read(fd, text[:])
+	if err != nil {
+		return id, false
+	}
+	digits := bytes.ReplaceAll(bytes.TrimSpace(text[:n]), []byte("-"), nil)
+	if hex.DecodedLen(len(digits)) != len(id) {
+		return id, false
+	}
+	_, err = hex.Decode(id[:], digits)
+	return id, err == nil
 }
 
 func (p *peeker) identity() pipeIdentity { return p.id }
