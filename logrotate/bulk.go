@@ -1,6 +1,10 @@
 package logrotate
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
 
 func indexNewline(b []byte) int { return bytes.IndexByte(b, '\n') }
 
@@ -61,7 +65,8 @@ func (l *Logger) takeStamped() bool {
 	f := l.folders[0]
 	in, pos, end := l.in, l.pos, l.end
 	size := l.stampSize
-	stamp := l.stamp
+	stamp := [32]byte{}
+	copy(stamp[:], l.stamp[:])
 	base := f.base()
 	// What is pending may grow to this length without a rotation being due.
 	due := f.Size - tolerance - base
@@ -69,15 +74,19 @@ func (l *Logger) takeStamped() bool {
 	out := f.out[:cap(f.out)]
 	o := len(f.out)
 	for pos < end {
-		n := bytes.IndexByte(in[pos:end], '\n') + 1
+		n := lineLength(in[pos:end])
 		if n == 0 || o+size+n > room {
 			break
 		}
 		if o+maxStamp+shortLine <= len(out) && pos+shortLine <= len(in) && n <= shortLine {
 			// Copies of a known length need no call; what they bring too much is
 			// written over by the next line, or cut off.
-			*(*[maxStamp]byte)(out[o:]) = stamp
-			*(*[shortLine]byte)(out[o+size:]) = *(*[shortLine]byte)(in[pos:])
+			copy32((*[32]byte)(out[o:]), &stamp)
+			from, to := in[pos:pos+shortLine], out[o+size:o+size+shortLine]
+			copy32((*[32]byte)(to), (*[32]byte)(from))
+			if n > 32 {
+				copy32((*[32]byte)(to[32:]), (*[32]byte)(from[32:]))
+			}
 		} else {
 			copy(out[o:], stamp[:size])
 			copy(out[o+size:], in[pos:pos+n])
@@ -96,3 +105,28 @@ func (l *Logger) takeStamped() bool {
 
 // shortLine is how long lines are that takeStamped copies without a call.
 const shortLine = 64
+
+// copy32 copies by two loads and two stores, without a call.
+func copy32(to, from *[32]byte) {
+	a, b := *(*[16]byte)(from[:16]), *(*[16]byte)(from[16:])
+	*(*[16]byte)(to[:16]) = a
+	*(*[16]byte)(to[16:]) = b
+}
+
+// lineLength returns the length of the first line in b, its newline included, or
+// 0. Short lines, for which a call would cost more than the search, are found
+// eight bytes at a time.
+func lineLength(b []byte) int {
+	const (
+		ones     = 0x0101010101010101
+		highs    = 0x8080808080808080
+		newlines = ones * '\n'
+	)
+	for i := 0; i+8 <= len(b) && i < 24; i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:]) ^ newlines
+		if z := (w - ones) &^ w & highs; z != 0 {
+			return i + bits.TrailingZeros64(z)>>3 + 1
+		}
+	}
+	return bytes.IndexByte(b, '\n') + 1
+}

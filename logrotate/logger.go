@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sizes of buffers. More than this is not faster.
+// Sizes of buffers. More than this is hardly faster, and costs memory.
 const (
-	inputSize  = 256 << 10
-	outputSize = 384 << 10
+	inputSize  = 192 << 10
+	outputSize = 288 << 10
 )
 
 // step is an action of a script, ready to be carried out.
@@ -243,10 +243,17 @@ type plain struct{ fd int }
 // plainSize is how much is read at a time: what a kill may cost.
 const plainSize = 32 << 10
 
+// fill asks first whether there is anything, whatever the descriptor says about
+// blocking: a read that waits would hear no Stop.
 func (p plain) fill(b []byte) (int, error) {
-	n, err := 0, error(nil)
-	err = again(func() error {
-		n, err = unix.Read(p.fd, b[:min(len(b), plainSize)])
+	ready := [1]unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
+	n := 0
+	err := again(func() (err error) {
+		if n, err = unix.Poll(ready[:], 0); n > 0 {
+			n, err = unix.Read(p.fd, b[:min(len(b), plainSize)])
+		} else if err == nil {
+			err = unix.EAGAIN
+		}
 		return err
 	})
 	return max(n, 0), err
