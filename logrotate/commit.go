@@ -72,6 +72,20 @@ func (l *Logger) restoreLine() {
 	if l.peeking() {
 		l.beginCommitRestored()
 	}
+	l.clearAdopted()
+}
+
+// clearAdopted empties the lock file that held the record, once that is another
+// one's or nobody's: what it says would be adopted again.
+func (l *Logger) clearAdopted() {
+	for i, f := range l.folders {
+		if f.info.dev != l.adopted.dir.dev || f.info.ino != l.adopted.dir.ino || i == 0 && l.peeking() {
+			continue
+		}
+		if err := again(func() error { return unix.Ftruncate(f.lock, 0) }); err != nil {
+			l.warn("unable to empty " + f.word + "/lock: " + errorText(err))
+		}
+	}
 }
 
 // beginCommitRestored writes the line that was taken over into the new record.

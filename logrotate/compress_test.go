@@ -56,7 +56,7 @@ func (f *compressionFolder) open(kind Compression) {
 func compressionContent() []byte {
 	var b bytes.Buffer
 	for i := range 6000 {
-		fmt.Fprintf(&b, "line %d %x\n", i, i*2654435761)
+		fmt.Fprintf(&b, "line %d %x\n", i, uint32(i)*2654435761)
 	}
 	return b.Bytes()
 }

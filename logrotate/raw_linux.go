@@ -61,7 +61,8 @@ func pollNow(fds []unix.PollFd, timeout time.Duration) error {
 	if timeout >= 0 {
 		short = min(short, timeout)
 	}
-	n, _, errno := syscall.RawSyscall(unix.SYS_POLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)), uintptr(milliseconds(short))) //nolint:gosec // poll(2) needs the address
+	ts := unix.NsecToTimespec(int64(short))
+	n, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)), uintptr(unsafe.Pointer(&ts)), 0, 0, 0) //nolint:gosec // ppoll(2) needs the addresses
 	if errno != 0 && errno != unix.EINTR {
 		return errno
 	}

@@ -34,6 +34,8 @@ func (f *folder) flush() bool {
 			f.since = f.log.now()
 		}
 	}
+	// Where a file ended within what was pending, the next has only the rest.
+	f.due = f.due && f.full(f.bytes)
 	return true
 }
 
