@@ -81,6 +81,7 @@ func commands(e *env) []*cobra.Command {
 		newEjectCmd(e),
 		newDevCmd(e),
 		newRequestCmd(e),
+		newLogsCmd(e),
 		newConfigCmd(e),
 		newCompletionCmd(e),
 		newManCmd(e),

@@ -28,6 +28,7 @@ import (
 
 // settings are the values in force.
 type settings struct {
+	Root         string
 	OutDir       string
 	AppsDir      string
 	TemplatesDir string
@@ -82,7 +83,7 @@ func settingsList() []setting {
 		{Key: "out_dir", Folder: true, Default: "deploy", Doc: "folder of the generated files"},
 		{Key: "output", Default: "text", Words: outputFormats, Doc: "form of results: text, json or yaml"},
 		{Key: "pager", Default: "", Machine: true, Doc: "program, with arguments, that shows a diff on a terminal"},
-		{Key: "root", Default: "/", Machine: true, Doc: "root folder to install to" + later},
+		{Key: "root", Default: "/", Machine: true, Doc: "root folder that logs are found below"},
 		{Key: "scan_interval", Kind: durationSetting, Default: "5s", Doc: "pause between looks at the service folder" + later},
 		{Key: "state_dir", Default: "", Machine: true, Doc: "folder of receipts" + later},
 		{Key: "targets", Kind: listSetting, Default: []string{}, Doc: "targets of apps that name none themselves"},
@@ -206,6 +207,7 @@ func (e *env) takeSettings(v *viper.Viper, list []setting, origins map[string]st
 	}
 	text := func(key string) string { s, _ := get(key).(string); return s }
 	e.settings = settings{
+		Root:         text("root"),
 		OutDir:       text("out_dir"),
 		AppsDir:      text("apps_dir"),
 		TemplatesDir: text("templates_dir"),

@@ -110,21 +110,20 @@ func (h *held) links() uint64 {
 	return uint64(st.Nlink) //nolint:unconvert // as above
 }
 
-// list returns the finished files, oldest first. While files are being renamed,
-// one scan of a folder may see neither the old name nor the new one: scans are
-// made until two agree.
+// list returns the finished files, oldest first. While a file gets a name, one
+// scan of a folder may see neither the old name nor the new one; the next one
+// sees the new one.
 func (f *folder) list() ([]entry, error) {
-	var last []entry
-	for scans := 0; ; scans++ {
-		entries, err := f.scan()
-		if err != nil {
-			return nil, fmt.Errorf("read the folder %s: %w", f.path, err)
-		}
-		if scans > 0 && sameNames(entries, last) || scans == 10 {
-			return inOrder(entries), nil
-		}
-		last = entries
+	first, err := f.scan()
+	if err == nil {
+		var second []entry
+		second, err = f.scan()
+		first = append(first, second...)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("read the folder %s: %w", f.path, err)
+	}
+	return inOrder(first), nil
 }
 
 func (f *folder) scan() ([]entry, error) {
@@ -153,23 +152,6 @@ func (f *folder) scan() ([]entry, error) {
 			return nil, err
 		}
 	}
-}
-
-// sameNames compares two scans, which the system makes in any order.
-func sameNames(a, b []entry) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	names := make(map[string]bool, len(a))
-	for _, e := range a {
-		names[e.name] = true
-	}
-	for _, e := range b {
-		if !names[e.name] {
-			return false
-		}
-	}
-	return true
 }
 
 // again repeats a system call that a signal interrupted.

@@ -3,6 +3,7 @@ package logread
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -53,9 +54,12 @@ type view struct {
 // begin looks at the folder for the first time. Reading begins at the part of
 // that index; those before it are there to be looked at.
 func (t *tracker) begin() (parts []*part, index int, err error) {
-	v, err := t.look()
+	v, ok, err := t.look()
 	if err != nil {
 		return nil, 0, err
+	}
+	if !ok {
+		return nil, 0, fmt.Errorf("%s: the logger rotates too fast to be read", t.source.folder.path)
 	}
 	t.know(v)
 	since, until := t.source.opt.Since, t.source.opt.Until
@@ -168,25 +172,68 @@ func (t *tracker) know(v *view) {
 	}
 }
 
-// look returns what is in the folder. It looks again while files are moved.
-func (t *tracker) look() (*view, error) {
+// look returns what is in the folder. While a logger is faster than the look,
+// it looks again; ok is false where that did not help.
+func (t *tracker) look() (v *view, ok bool, err error) {
 	f := t.source.folder
-	for tries := 0; ; tries++ {
+	for range 50 {
 		before := f.moving()
-		v := &view{}
+		v = &view{}
 		v.current, v.err = f.open("current")
-		err := t.lookBack(v)
-		if err != nil || tries == 20 || f.moving() == before {
-			if v.err != nil && !errors.Is(v.err, fs.ErrNotExist) && !t.told {
-				t.told = true
-				t.source.warn(&part{file: &held{name: "current"}}, v.err)
-			}
-			return v, err
+		err = t.lookBack(v)
+		if err != nil || f.moving() == before || t.cut(v) {
+			break
 		}
-		for _, file := range []*held{v.current, v.left} {
-			if file != nil {
-				t.closeFile(file)
-			}
+		t.closeView(v)
+		v = nil
+	}
+	if v == nil {
+		return nil, false, nil
+	}
+	if v.err != nil && !errors.Is(v.err, fs.ErrNotExist) && !t.told {
+		t.told = true
+		t.source.warn(&part{file: &held{name: "current"}}, v.err)
+	}
+	return v, true, err
+}
+
+// cut takes away from a view what is newer than its current, which has a name
+// among the finished files by now. It reports whether it has.
+func (t *tracker) cut(v *view) bool {
+	if v.current == nil {
+		return false
+	}
+	at := -1
+	for i, e := range slices.Backward(v.entries) {
+		if t.known[e.label] {
+			break
+		}
+		if st, err := t.source.folder.stat(e.name); err == nil && idOf(st) == v.current.id {
+			at = i
+			break
+		}
+	}
+	if at < 0 {
+		return false
+	}
+	e := v.entries[at]
+	// What was finished before current has a name now, and this scan sees it.
+	more, err := t.source.folder.scan()
+	if err != nil {
+		return false
+	}
+	v.entries = slices.DeleteFunc(inOrder(append(v.entries, more...)), func(other entry) bool { return other.label >= e.label })
+	if v.left != nil && (!e.unclean || v.left.id == v.current.id) {
+		t.closeFile(v.left)
+		v.left, v.made = nil, false
+	}
+	return true
+}
+
+func (t *tracker) closeView(v *view) {
+	for _, file := range []*held{v.current, v.left} {
+		if file != nil {
+			t.closeFile(file)
 		}
 	}
 }
@@ -209,17 +256,25 @@ func (t *tracker) lookBack(v *view) (err error) {
 	if v.entries, err = f.list(); err != nil {
 		return err
 	}
-	if v.left != nil && v.left.links() > 1 {
-		// It has its name already; a killed logger may leave both.
-		for _, e := range slices.Backward(v.entries) {
-			if st, err := f.stat(e.name); err == nil && idOf(st) == v.left.id {
-				t.closeFile(v.left)
-				v.left, v.made = nil, false
-				break
-			}
-		}
+	if v.left != nil && t.named(v, v.left) {
+		// A killed logger may leave both names.
+		t.closeFile(v.left)
+		v.left, v.made = nil, false
 	}
 	return nil
+}
+
+// named reports whether a file has the name of a finished one, too.
+func (t *tracker) named(v *view, file *held) bool {
+	for n, e := range slices.Backward(v.entries) {
+		if file.links() < 2 && len(v.entries)-n > recent {
+			return false // it had two a moment ago at most, and a new one
+		}
+		if st, err := t.source.folder.stat(e.name); err == nil && idOf(st) == file.id {
+			return true
+		}
+	}
+	return false
 }
 
 // moving returns which files have the names that files pass through.
@@ -304,14 +359,12 @@ func (t *tracker) findNew() error {
 	if _, ok := t.source.folder.current(); !ok {
 		return nil
 	}
-	v, err := t.look()
-	if err != nil {
+	v, ok, err := t.look()
+	if err != nil || !ok {
 		return err
 	}
 	if v.current == nil {
-		if v.left != nil {
-			t.closeFile(v.left)
-		}
+		t.closeView(v)
 		return nil
 	}
 	t.queue = t.arrange(v, t.unread(v))

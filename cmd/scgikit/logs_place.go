@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"scgikit/internal/appfile"
+	"scgikit/internal/diag"
+)
+
+// logPlace is a log: the app or instance whose it is, and its folder.
+type logPlace struct {
+	name string
+	dir  string
+}
+
+// serviceFolders are where svscan looks for services: daemontools' own place,
+// Debian's, and runit's.
+func serviceFolders() []string { return []string{"/service", "/etc/service", "/var/service"} }
+
+// logPlaces finds the folders of logs: those named by --dir, else those of the
+// apps, or of all of them.
+func (e *env) logPlaces(ctx context.Context, dirs, apps []string) ([]logPlace, error) {
+	if len(dirs) > 0 {
+		if len(apps) > 0 {
+			return nil, usagef("leave one of them out", "--dir names a folder, and %s an app", apps[0])
+		}
+		var places []logPlace
+		for _, dir := range dirs {
+			places = append(places, logPlace{dir, e.path(dir)})
+		}
+		return places, nil
+	}
+	project, _, err := e.load(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	instances, err := chosenInstances(project, apps)
+	if err != nil {
+		return nil, err
+	}
+	var places []logPlace
+	for _, inst := range instances {
+		dir, err := e.findLog(inst)
+		if err != nil {
+			return nil, err
+		}
+		places = append(places, logPlace{inst.Service(), dir})
+	}
+	return places, nil
+}
+
+// chosenInstances returns the instances that the words name, in the order of
+// the project: an app is all of its instances, and no word is every app.
+func chosenInstances(project *appfile.Project, words []string) ([]*appfile.App, error) {
+	var out []*appfile.App
+	used := make(map[string]bool)
+	for _, a := range project.Apps {
+		for _, inst := range a.Instances {
+			if len(words) == 0 || slices.Contains(words, a.Name) || slices.Contains(words, inst.Service()) {
+				out = append(out, inst)
+				used[a.Name], used[inst.Service()] = true, true
+			}
+		}
+	}
+	names := instanceNames(project)
+	for _, word := range words {
+		if used[word] {
+			continue
+		}
+		hint := "the apps here are " + strings.Join(names, ", ")
+		if near := diag.Nearest(word, names); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		return nil, failf(exitNoApp, hint, "there is no app %q", word)
+	}
+	return out, nil
+}
+
+// instanceNames returns what APP may be.
+func instanceNames(project *appfile.Project) []string {
+	var names []string
+	for _, a := range project.Apps {
+		names = append(names, a.Name)
+		if len(a.Instances) > 1 {
+			for _, inst := range a.Instances {
+				names = append(names, inst.Service())
+			}
+		}
+	}
+	return names
+}
+
+// logNames returns the words that complete APP.
+func (e *env) logNames(ctx context.Context) []string {
+	quiet := e.settings.LogLevel
+	defer func() { e.settings.LogLevel = quiet }()
+	e.settings.LogLevel = "error" // warnings have no place on a line being typed
+	project, _, err := e.load(ctx, nil)
+	if err != nil {
+		return nil
+	}
+	return instanceNames(project)
+}
+
+// logFolders returns where the log of an instance may be, the likeliest first.
+func (e *env) logFolders(inst *appfile.App) []string {
+	root := e.path(e.settings.Root)
+	if inst.IsSet("log.dir") {
+		return []string{filepath.Join(root, inst.LogDir())}
+	}
+	inService := filepath.Join(inst.Service(), "log", "main")
+	var dirs []string
+	for _, services := range serviceFolders() {
+		dirs = append(dirs, filepath.Join(root, services, inService))
+	}
+	return append(dirs, filepath.Join(e.path(e.settings.OutDir), "daemontools", inService), filepath.Join(root, inst.LogDir()))
+}
+
+// findLog returns the folder of an instance's log.
+func (e *env) findLog(inst *appfile.App) (string, error) {
+	dirs := e.logFolders(inst)
+	for _, dir := range dirs {
+		info, err := os.Stat(dir)
+		switch {
+		case err == nil && info.IsDir():
+			return dir, nil
+		case errors.Is(err, fs.ErrPermission):
+			return "", failf(exitPermission, "read it as root, or as the user of the logger", "%w", err)
+		}
+	}
+	return "", failf(exitNoApp, "has it been started? --dir DIR reads the log in another folder", "there is no log of %s: looked in %s", inst.Service(), strings.Join(dirs, ", "))
+}
