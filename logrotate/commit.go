@@ -1,6 +1,10 @@
 package logrotate
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 // peeking returns whether input stays in the pipe until it is written.
 func (l *Logger) peeking() bool { return l.record.mem != nil }
@@ -26,11 +30,17 @@ func (l *Logger) consume() bool {
 	if !l.peeking() {
 		return true
 	}
-	if input := l.in[l.from:l.pos]; len(input) == 0 {
+	err := error(nil)
+	if input := l.in[l.from:l.pos]; len(input) > 0 {
+		err = l.source.consume(input, l.marker)
+	}
+	switch {
+	case errors.Is(err, errShort):
+		l.warn("the pipe that is the input has another reader, which takes lines away")
 		l.record.accept()
-	} else if err := l.source.consume(input, l.marker); err != nil {
-		// Somebody else reads this pipe. What is written is written.
-		l.warn("unable to take input out of the pipe, which seems to have another reader: " + errorText(err))
+	case err != nil:
+		return l.pause(troubled(err, "take input out of the pipe"))
+	case l.pos == l.from:
 		l.record.accept()
 	}
 	l.record.end()

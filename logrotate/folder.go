@@ -40,7 +40,7 @@ type folder struct {
 	newest   time.Time  // stamp of the newest finished file
 	// finishedFiles is how many there are, as far as this logger knows.
 	finishedFiles int
-	gave          string // name that could not be removed: warned about once
+	unremovable   map[string]bool // finished files that were warned about once
 	packer        packer
 }
 
@@ -101,26 +101,40 @@ func (f *folder) recover() error {
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return &StartError{"unable to stat " + f.word + "/current", err}
 	}
+	if err == nil && info.mode&unix.S_IFMT == unix.S_IFDIR {
+		return &StartError{"unable to append to " + f.word + "/current", unix.EISDIR}
+	}
 	if err := f.finishLeftovers(); err != nil {
 		return err
 	}
-	if fd, err := createNew(f.dir, "state", unix.O_WRONLY, modeState); err == nil {
-		unix.Close(fd)
-	} else {
+	if err := f.makeState(); err != nil {
 		return &StartError{"unable to write to " + f.word + "/state", err}
 	}
 	fd, err := createNew(f.dir, "current", unix.O_WRONLY|unix.O_APPEND, modeUnclean)
 	if err != nil {
-		return &StartError{"unable to write to " + f.word + "/current", err}
+		return &StartError{"unable to append to " + f.word + "/current", err}
 	}
 	return f.setCurrent(fd)
+}
+
+// makeState makes an empty state in place of what is there.
+func (f *folder) makeState() error {
+	fd, err := createNew(f.dir, "state", unix.O_WRONLY, modeState)
+	if errors.Is(err, unix.EEXIST) {
+		// It could not be removed; opening it says why it is of no use.
+		fd, _, err = openRegular(f.dir, "state", unix.O_WRONLY|unix.O_TRUNC, 0)
+	}
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err
 }
 
 // reuse appends to a current that was ended cleanly. Nothing else is looked at.
 func (f *folder) reuse() error {
 	fd, _, err := openRegular(f.dir, "current", unix.O_WRONLY|unix.O_APPEND, 0)
 	if err != nil {
-		return &StartError{"unable to write to " + f.word + "/current", err}
+		return &StartError{"unable to append to " + f.word + "/current", err}
 	}
 	if err := fchmod(fd, modeUnclean); err != nil {
 		unix.Close(fd)
@@ -147,11 +161,9 @@ func (f *folder) setCurrent(fd int) error {
 
 // finishLeftovers names what a killed logger left.
 func (f *folder) finishLeftovers() error {
-	for _, name := range []string{"state", "newstate"} {
-		if err := unlinkIfThere(f.dir, name); err != nil {
-			return &StartError{"unable to remove " + f.word + "/" + name, err}
-		}
-	}
+	// Whether that works shows when they are made.
+	_ = unlinkIfThere(f.dir, "state")
+	_ = unlinkIfThere(f.dir, "newstate")
 	info, err := statAt(f.dir, "processed")
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return &StartError{"unable to stat " + f.word + "/processed", err}

@@ -52,10 +52,11 @@ type Logger struct {
 	filled   bool      // this Step has read
 	ended    bool      // the input is at its end
 	stopping bool
+	hurried  bool // it has tried once more since it is to stop
 	rotating bool
 	closing  chan struct{} // closed by Close
 	zstd     string        // program that compresses
-	leaving  chan struct{} // closed when nobody may wait for better times any more
+	leaving  chan struct{} // closed by Stop: nobody may wait for better times any more
 	// unfinished: a finisher had trouble until the end.
 	unfinished atomic.Bool
 	err        error
@@ -185,7 +186,12 @@ func (l *Logger) wake() {
 
 // Stop asks for the end: at once where a line has ended, else when it does.
 // Input that was not worked on is left where it is.
-func (l *Logger) Stop() { l.stopping = true }
+func (l *Logger) Stop() {
+	if !l.stopping {
+		l.stopping = true
+		close(l.leaving)
+	}
+}
 
 // Rotate asks that every current that is not empty is finished.
 func (l *Logger) Rotate() { l.rotating = true }
@@ -271,6 +277,9 @@ type errReading struct{ err error }
 func (e *errReading) Error() string { return "unable to read input: " + errorText(e.err) }
 
 func (e *errReading) Unwrap() error { return e.err }
+
+// errShort is less from a pipe than was in it a moment ago.
+var errShort = errors.New("fewer bytes than there were")
 
 // errTrouble ends a log that was to stop while it could not write.
 var errTrouble = errors.New("stopped while there was trouble; what was not written is still in the pipe")

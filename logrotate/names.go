@@ -154,9 +154,12 @@ func (f *folder) remove(name string) {
 		f.finishedFiles--
 		return
 	}
-	if f.gave == name {
+	if f.unremovable[name] {
 		return
 	}
-	f.gave = name
+	if f.unremovable == nil {
+		f.unremovable = make(map[string]bool)
+	}
+	f.unremovable[name] = true
 	f.log.warn("unable to remove " + f.word + "/" + name + ", leaving it: " + errorText(err))
 }

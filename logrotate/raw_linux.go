@@ -1,16 +1,12 @@
 package logrotate
 
 import (
-	"errors"
 	"syscall"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// errShort is less from a pipe than was in it a moment ago.
-var errShort = errors.New("fewer bytes than there were")
 
 // rawSyscall makes a system call that waits for nothing, without telling the
 // scheduler: handing the processor to another thread and back costs more than

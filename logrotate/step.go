@@ -27,13 +27,11 @@ const (
 // to wait for.
 func (l *Logger) Step() Wait {
 	if !l.until.IsZero() {
-		if l.stopping && l.abandon() {
-			return Wait{Done: true}
-		}
-		if time.Now().Before(l.until) {
+		// A log that is to stop tries once more at once.
+		if time.Now().Before(l.until) && (!l.stopping || l.hurried) {
 			return Wait{Until: l.until}
 		}
-		l.until = time.Time{}
+		l.until, l.hurried = time.Time{}, l.stopping
 	}
 	l.wait, l.filled = Wait{}, false
 	for l.advance() {
@@ -185,9 +183,14 @@ func (l *Logger) write() bool {
 	return true
 }
 
-// pause tells about trouble and has the stage tried again later.
+// pause tells about trouble and has the stage tried again later, unless the log
+// is to stop and can.
 func (l *Logger) pause(err error) bool {
 	l.warn(err.Error())
+	if l.stopping && l.abandon() {
+		l.wait.Done = true
+		return false
+	}
 	l.until = time.Now().Add(pauseTime)
 	l.wait.Until = l.until
 	return false
@@ -197,10 +200,10 @@ func (l *Logger) pause(err error) bool {
 // nothing: what is half written is taken back, and its input is still in the
 // pipe.
 func (l *Logger) abandon() bool {
-	if l.stage <= writing && !l.peeking() {
+	if l.stage <= consuming && !l.peeking() {
 		return false
 	}
-	if l.stage == writing {
+	if l.stage == writing || l.stage == consuming {
 		for _, f := range l.folders {
 			if f.written > 0 && unix.Ftruncate(f.current, max(f.bytes-int64(f.written), 0)) != nil {
 				return false
@@ -215,13 +218,6 @@ func (l *Logger) abandon() bool {
 
 // drain waits for the finishers.
 func (l *Logger) drain() bool {
-	if l.stopping {
-		select {
-		case <-l.leaving:
-		default:
-			close(l.leaving)
-		}
-	}
 	for _, f := range l.folders {
 		if f.finisher.busy.Load() {
 			l.wait.Background = true

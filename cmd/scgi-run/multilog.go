@@ -87,7 +87,7 @@ func runMultilog(args []string) int {
 // not passed on to processors.
 func obeySignals(runner *logrotate.Runner) {
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGALRM, unix.SIGXFSZ)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGALRM, unix.SIGXFSZ, unix.SIGQUIT)
 	go func() {
 		for s := range signals {
 			switch s {
@@ -95,6 +95,9 @@ func obeySignals(runner *logrotate.Runner) {
 				runner.Stop()
 			case unix.SIGALRM:
 				runner.Rotate()
+			case unix.SIGQUIT:
+				// As by any other signal: at once, and without a stack trace.
+				os.Exit(bridge.ExitTemporary)
 			}
 		}
 	}()
