@@ -108,6 +108,9 @@ func TestLogging(t *testing.T) {
 		t.Errorf("the finished files have %d bytes, want at most 512 KiB, and most of that", total)
 	}
 	checkLines(t, text.String())
+	if read := programs.Run(t, dir, "logs", "--raw", "--dir", l.dir); read != text.String() {
+		t.Errorf("scgikit logs shows %d bytes, the files have %d", len(read), text.Len())
+	}
 }
 
 // runningLog is a log folder that a supervised logger writes to.
