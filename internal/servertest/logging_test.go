@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
 	"scgikit/internal/need"
 )
 
@@ -32,10 +34,13 @@ log:
   max_total: 512KiB
   max_age: 7d
   rotate_after: 1d
-  compress: gzip
+  compress: %s
   filter: ["-* a debug line"]
 options: {daemontools: {scgi_run: %q}}
 `
+
+// packed is the end of the names of compressed files.
+var packed = map[string]string{"gzip": ".gz", "zstd": ".zst"}
 
 // noisyProgram writes numbered lines, about one file of them at a time, until
 // a file named stop is there; then a last one.
@@ -62,8 +67,15 @@ exec sleep 1000
 func TestLogging(t *testing.T) {
 	need.Root(t)
 	need.Program(t, "setuidgid")
+	for compression := range packed {
+		t.Run(compression, func(t *testing.T) { logsCompressed(t, compression) })
+	}
+}
+
+func logsCompressed(t *testing.T, compression string) {
 	dir := Folder(t)
-	for name, text := range map[string]string{"noisy": noisyProgram, "scgikit.yaml": fmt.Sprintf(noisyApp, dir, programs.ScgiRun)} {
+	description := fmt.Sprintf(noisyApp, dir, compression, programs.ScgiRun)
+	for name, text := range map[string]string{"noisy": noisyProgram, "scgikit.yaml": description} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -81,14 +93,15 @@ func TestLogging(t *testing.T) {
 		}
 	})
 
-	l := &runningLog{service: filepath.Join(services, "noisy"), dir: filepath.Join(services, "noisy", "log", "main")}
+	service := filepath.Join(services, "noisy")
+	l := &runningLog{service: service, dir: filepath.Join(service, "log", "main"), packed: packed[compression]}
 	// svscan keeps the pipe between the two open, so that what a killed logger
 	// did not take is still there for the next.
 	for range 3 {
 		l.progress(t)
 		l.send(t, "-k")
 	}
-	oldest := l.finished(t, ".gz")[0]
+	oldest := l.finished(t, l.packed)[0]
 	Until(t, oldest+" to be removed", func() bool {
 		_, err := os.Stat(oldest)
 		return os.IsNotExist(err)
@@ -100,7 +113,7 @@ func TestLogging(t *testing.T) {
 
 	var text bytes.Buffer
 	total := int64(0)
-	for _, file := range l.finished(t, ".gz") {
+	for _, file := range l.finished(t, l.packed) {
 		total += checkFinished(t, file)
 		text.Write(unpacked(t, file))
 	}
@@ -117,6 +130,7 @@ func TestLogging(t *testing.T) {
 type runningLog struct {
 	service string
 	dir     string
+	packed  string // end of the names of compressed files
 	pid     string // of the logger when it was last looked at
 }
 
@@ -157,8 +171,10 @@ func (l *runningLog) complete(t *testing.T) bool {
 		return false
 	}
 	files := l.finished(t, "")
-	packed := len(glob(t, filepath.Join(l.dir, "@*.gz"))) == len(files)
-	return packed && bytes.HasSuffix(unpacked(t, files[len(files)-1]), []byte(" the end\n"))
+	if len(glob(t, filepath.Join(l.dir, "@*"+l.packed))) != len(files) {
+		return false
+	}
+	return bytes.HasSuffix(unpacked(t, files[len(files)-1]), []byte(" the end\n"))
 }
 
 // send sends the logger a signal, by the letter of svc.
@@ -184,7 +200,7 @@ func (l *runningLog) finished(t *testing.T, suffix string) []string {
 // its size.
 func checkFinished(t *testing.T, file string) int64 {
 	t.Helper()
-	if !regexp.MustCompile(`^@[0-9a-f]{24}\.[su]\.gz$`).MatchString(filepath.Base(file)) {
+	if !regexp.MustCompile(`^@[0-9a-f]{24}\.[su]\.(gz|zst)$`).MatchString(filepath.Base(file)) {
 		t.Errorf("%s is no name of a compressed file", file)
 	}
 	info, err := os.Stat(file)
@@ -209,7 +225,15 @@ func unpacked(t *testing.T, file string) []byte {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	z, err := gzip.NewReader(f)
+	var z io.Reader
+	if filepath.Ext(file) == ".gz" {
+		z, err = gzip.NewReader(f)
+	} else if d, failed := zstd.NewReader(f); failed == nil {
+		defer d.Close()
+		z = d
+	} else {
+		err = failed
+	}
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
