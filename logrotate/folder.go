@@ -122,9 +122,11 @@ func (f *folder) makeState() error {
 	fd, err := createNew(f.dir, "state", unix.O_WRONLY, modeState)
 	if errors.Is(err, unix.EEXIST) {
 		// It could not be removed; opening it says why it is of no use.
-		fd, _, err = openRegular(f.dir, "state", unix.O_WRONLY|unix.O_TRUNC, 0)
+		if fd, _, err = openRegular(f.dir, "state", unix.O_WRONLY, 0); err == nil {
+			err = again(func() error { return unix.Ftruncate(fd, 0) })
+		}
 	}
-	if err == nil {
+	if fd >= 0 {
 		unix.Close(fd)
 	}
 	return err
