@@ -51,7 +51,7 @@ func (l *Logger) consume() bool {
 // folder. Where that can not be, reading is plain.
 func (l *Logger) startRecord() {
 	if l.source != nil {
-		if r, ok := openRecord(l.folders[0].lock, l.source.identity(), len(l.folders), l.adopted.found); ok {
+		if r, ok := openRecord(l.folders[0].dir, l.folders[0].lock, l.source.identity(), len(l.folders), l.adopted.found); ok {
 			l.record = r
 		} else {
 			l.source.close()

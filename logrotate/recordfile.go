@@ -2,12 +2,12 @@ package logrotate
 
 import "golang.org/x/sys/unix"
 
-// openRecord maps a record from a lock file. It takes only a file that is empty
+// openRecord maps a record from the lock file of a folder. It takes only a file that is empty
 // or holds a record: anything else in it is somebody's. ok is false also where
 // the file system could fail a store to a mapped page later.
-func openRecord(lock int, id pipeIdentity, folders int, keep bool) (r record, ok bool) {
+func openRecord(dir, lock int, id pipeIdentity, folders int, keep bool) (r record, ok bool) {
 	info, err := statFd(lock)
-	if err != nil || !info.regular() || info.links != 1 || !mappable(lock) {
+	if err != nil || !info.regular() || !soleName(dir, "lock", info) || !mappable(lock) {
 		return record{}, false
 	}
 	if info.size > 0 && !holdsRecord(lock) {

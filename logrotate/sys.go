@@ -64,13 +64,14 @@ func openAt(dir int, name string, flags int, mode uint32) (int, error) {
 }
 
 // openRegular opens a name in a folder if it is a regular file with one name.
+// Nothing may be done to the file by opening it: O_TRUNC comes too early.
 func openRegular(dir int, name string, flags int, mode uint32) (int, fileInfo, error) {
 	fd, err := openAt(dir, name, flags, mode)
 	if err != nil {
 		return -1, fileInfo{}, err
 	}
 	info, err := statFd(fd)
-	if err == nil && (!info.regular() || info.links != 1) {
+	if err == nil && (!info.regular() || !soleName(dir, name, info)) {
 		err = errNotRegular
 	}
 	if err != nil {
@@ -78,6 +79,14 @@ func openRegular(dir int, name string, flags int, mode uint32) (int, fileInfo, e
 		return -1, fileInfo{}, err
 	}
 	return fd, info, nil
+}
+
+// soleName returns whether an open file has this name and no other. It asks by
+// the name: who links somebody's file here, and takes the link away once it is
+// open, leaves that file with one name, too, but not with this one.
+func soleName(dir int, name string, file fileInfo) bool {
+	named, err := statAt(dir, name)
+	return err == nil && named.dev == file.dev && named.ino == file.ino && named.links == 1
 }
 
 // createNew makes a file that was not there, with exactly this mode.
