@@ -30,7 +30,8 @@ type cursor struct {
 	offset  int64 // in the first of them
 	part    *part // the file that is open
 	content *content
-	joining bool // the file before it ended within a line
+	joining bool    // the file before it ended within a line
+	repeat  *repeat // what was read and comes again; nil is nothing
 
 	buf      []byte
 	r, w     int // buf[r:w] is read and not returned
@@ -189,11 +190,10 @@ func (c *cursor) fill() error {
 		}
 		n, err := c.content.Read(c.buf[c.w:])
 		if n > 0 {
-			if c.r == c.w {
-				c.next = c.part
+			if c.keep(n) {
+				return nil
 			}
-			c.w += n
-			return nil
+			continue
 		}
 		if err != nil {
 			if err := c.atEnd(err); err != nil {
@@ -201,6 +201,40 @@ func (c *cursor) fill() error {
 			}
 		}
 	}
+}
+
+// expect is told what was read and will come again. Of the line that is not
+// whole, the one that comes is taken.
+func (c *cursor) expect(lost []byte) {
+	if n := c.w - c.r; c.long == shortLine && n <= len(lost) {
+		lost = lost[:len(lost)-n]
+		c.w, c.searched = c.r, c.r
+	}
+	if len(lost) > 0 {
+		c.repeat = newRepeat(lost)
+	}
+}
+
+// keep takes n bytes that were read behind w, all or those that have not come
+// before. It reports whether there are any.
+func (c *cursor) keep(n int) bool {
+	if c.repeat != nil {
+		fresh, done := c.repeat.skip(c.buf[c.w : c.w+n])
+		if done {
+			c.repeat = nil
+		}
+		n = len(fresh)
+		c.buf = append(c.buf[:c.w], fresh...)
+		c.buf = c.buf[:cap(c.buf)]
+	}
+	if n == 0 {
+		return false
+	}
+	if c.r == c.w {
+		c.next = c.part
+	}
+	c.w += n
+	return true
 }
 
 // makeRoom leaves a place in the buffer.
@@ -236,13 +270,16 @@ func (c *cursor) atEnd(err error) error {
 	if damaged {
 		c.warn(p, err)
 	}
+	if g := c.content.growing; g != nil && g.lost != nil {
+		c.expect(g.lost)
+	}
 	c.close()
 	if c.waits() {
 		c.source.track.ended(p)
 	}
 	switch {
 	case !c.midLine():
-	case damaged || p.torn:
+	case damaged || p.torn || p.live && c.repeat == nil && c.source.track.unclean(p.file):
 		c.joining = false
 		return errLineEnd
 	default:
@@ -287,6 +324,10 @@ func (c *cursor) join() error {
 	head, err := c.content.Peek(longestStamp)
 	if len(head) == 0 {
 		return c.atEnd(err)
+	}
+	if c.repeat != nil {
+		c.joining = false // the line comes again, and this time whole
+		return nil
 	}
 	c.joining = false
 	if _, n := readStamp(head); n > 0 {

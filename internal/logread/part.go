@@ -42,6 +42,7 @@ func (p *part) name() string {
 // content is what a file holds, unpacked.
 type content struct {
 	*bufio.Reader
+	growing *growing // of a file that grows
 	closers []func()
 }
 
@@ -55,11 +56,12 @@ func (c *content) close() {
 // offset is 0. It is fs.ErrNotExist where the file has been removed since.
 func (s *Source) open(p *part, offset int64, live bool) (*content, error) {
 	if p.file != nil {
-		var r io.Reader = io.NewSectionReader(p.file, offset, max(0, p.file.size-offset))
 		if live {
-			r = &growing{p.file, offset}
+			g := &growing{file: p.file, offset: offset}
+			return &content{Reader: bufio.NewReaderSize(g, readSize), growing: g}, nil
 		}
-		return &content{Reader: bufio.NewReaderSize(r, readSize)}, nil
+		part := io.NewSectionReader(p.file, offset, max(0, p.file.size-offset))
+		return &content{Reader: bufio.NewReaderSize(part, readSize)}, nil
 	}
 	file, packed, err := s.openEntry(p.entry)
 	if err != nil {
@@ -113,16 +115,19 @@ func (s *Source) openEntry(e entry) (*held, packing, error) {
 type growing struct {
 	file   *held
 	offset int64
+	recent []byte // what was read last
+	lost   []byte // of it, what is no longer in the file
 }
 
 func (g *growing) Read(b []byte) (int, error) {
 	n, err := g.file.ReadAt(b, g.offset)
 	g.offset += int64(n)
 	if n > 0 {
+		g.remember(b[:n])
 		return n, nil
 	}
 	if info, err := g.file.Stat(); err == nil && info.Size() < g.offset {
-		g.offset = info.Size() // somebody cut it off: what comes is new
+		g.cutOff(info.Size())
 	}
 	return 0, err
 }

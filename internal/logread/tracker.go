@@ -277,6 +277,18 @@ func (t *tracker) named(v *view, file *held) bool {
 	return false
 }
 
+// unclean reports whether a file is one that a killed logger left.
+func (t *tracker) unclean(file *held) bool {
+	entries, err := t.source.folder.list()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(entries[max(0, len(entries)-64):], func(e entry) bool {
+		st, err := t.source.folder.stat(e.name)
+		return err == nil && e.unclean && idOf(st) == file.id
+	})
+}
+
 // moving returns which files have the names that files pass through.
 func (f *folder) moving() (ids [3]fileID) {
 	for i, name := range []string{"current", "previous", "processed"} {
