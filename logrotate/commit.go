@@ -62,6 +62,9 @@ func (l *Logger) startRecord() {
 		l.source = plain{l.cfg.Input}
 	}
 	l.restoreLine()
+	if l.peeking() || l.adopted.found {
+		l.clearOldRecords()
+	}
 }
 
 // restoreLine goes on with the line that a killed logger had begun.
@@ -82,14 +85,14 @@ func (l *Logger) restoreLine() {
 	if l.peeking() {
 		l.beginCommitRestored()
 	}
-	l.clearAdopted()
 }
 
-// clearAdopted empties the lock file that held the record, once that is another
-// one's or nobody's: what it says would be adopted again.
-func (l *Logger) clearAdopted() {
+// clearOldRecords empties the lock files that hold a record which is not this
+// run's: the one that was adopted from another folder than the first would be
+// adopted again, and one that did not fit says nothing.
+func (l *Logger) clearOldRecords() {
 	for i, f := range l.folders {
-		if f.info.dev != l.adopted.dir.dev || f.info.ino != l.adopted.dir.ino || i == 0 && l.peeking() {
+		if i == 0 && l.peeking() || !holdsRecord(f.lock) {
 			continue
 		}
 		if err := again(func() error { return unix.Ftruncate(f.lock, 0) }); err != nil {
