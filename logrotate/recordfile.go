@@ -7,7 +7,7 @@ import "golang.org/x/sys/unix"
 // the file system could fail a store to a mapped page later.
 func openRecord(dir, lock int, id pipeIdentity, folders int, keep bool) (r record, ok bool) {
 	info, err := statFd(lock)
-	if err != nil || !info.regular() || !soleName(dir, "lock", info) || !mappable(lock) {
+	if err != nil || soleName(dir, "lock", info) != nil || !mappable(lock) {
 		return record{}, false
 	}
 	if info.size > 0 && !holdsRecord(lock) {

@@ -71,8 +71,8 @@ func openRegular(dir int, name string, flags int, mode uint32) (int, fileInfo, e
 		return -1, fileInfo{}, err
 	}
 	info, err := statFd(fd)
-	if err == nil && (!info.regular() || !soleName(dir, name, info)) {
-		err = errNotRegular
+	if err == nil {
+		err = soleName(dir, name, info)
 	}
 	if err != nil {
 		unix.Close(fd)
@@ -81,12 +81,16 @@ func openRegular(dir int, name string, flags int, mode uint32) (int, fileInfo, e
 	return fd, info, nil
 }
 
-// soleName returns whether an open file has this name and no other. It asks by
-// the name: who links somebody's file here, and takes the link away once it is
-// open, leaves that file with one name, too, but not with this one.
-func soleName(dir int, name string, file fileInfo) bool {
+// soleName returns nil if an open file is a regular one with this name and no
+// other; errNotRegular or, where the name is gone, ENOENT if not. It asks by the
+// name: who links somebody's file here, and takes the link away once it is open,
+// leaves that file with one name, too, but not with this one.
+func soleName(dir int, name string, file fileInfo) error {
 	named, err := statAt(dir, name)
-	return err == nil && named.dev == file.dev && named.ino == file.ino && named.links == 1
+	if err == nil && (!named.regular() || named.dev != file.dev || named.ino != file.ino || named.links != 1) {
+		err = errNotRegular
+	}
+	return err
 }
 
 // createNew makes a file that was not there, with exactly this mode.
