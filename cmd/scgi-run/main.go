@@ -42,6 +42,7 @@ scgi-run is started by super-servers and run scripts.
 
 usage: scgi-run PROGRAM [ARGUMENT…]
        scgi-run PROGRAM -h
+       scgi-run help multilog (which takes -h for a pattern)
 
 `
 

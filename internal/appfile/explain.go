@@ -142,8 +142,12 @@ func (f *Field) Example() string {
 	case kindInt, kindDuration, kindSize:
 		if value == "…" {
 			value = map[kind]string{kindInt: "1", kindDuration: "10s", kindSize: "64MiB"}[f.member.shape.kind]
-			if f.Min != nil && f.member.shape.kind == kindInt && *f.Min > 1 {
+			switch {
+			case f.Min == nil:
+			case f.member.shape.kind == kindInt && *f.Min > 1:
 				value = strconv.FormatInt(*f.Min, 10)
+			case f.member.shape.kind == kindDuration:
+				value = "7d"
 			}
 		}
 	case kindString, kindEnum, kindStruct:
