@@ -67,7 +67,7 @@ func (e *env) sources(ctx context.Context, paths []string) ([]appfile.Source, er
 			return nil, err
 		}
 		if len(found) == 0 {
-			return nil, usagef("change to the project's folder, or name the description: -f FILE",
+			return nil, usagef("change to the project's folder, or name the description: --file FILE",
 				"no scgikit.yaml and no %s/*.yaml in %s", e.settings.AppsDir, e.path(name))
 		}
 		files = append(files, found...)

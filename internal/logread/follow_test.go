@@ -267,7 +267,7 @@ func (l *logger) step(processor bool, read int) {
 // and pruned: every line comes once, in order, whenever the reader looks.
 func TestFollow(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(120) {
+	for seed := range uint64(80) {
 		for _, variant := range []struct{ stamps, processor bool }{{true, false}, {false, false}, {true, true}} {
 			followOnce(t, seed, variant.stamps, variant.processor)
 			if t.Failed() {

@@ -56,7 +56,7 @@ func TestCutLines(t *testing.T) {
 func TestRandomLogs(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(8, 9))
-	for round := range 150 {
+	for round := range 80 {
 		var text []byte
 		f := files{}
 		begin, number := 0, 0

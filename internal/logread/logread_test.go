@@ -59,7 +59,7 @@ func pack(t *testing.T, name, text string) []byte {
 	case ".gz":
 		w = gzip.NewWriter(&b)
 	case ".zst":
-		z, err := zstd.NewWriter(&b)
+		z, err := zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(1<<17))
 		if err != nil {
 			t.Fatal(err)
 		}
