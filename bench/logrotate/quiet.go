@@ -47,6 +47,8 @@ func (b *bench) trickle() error {
 	return nil
 }
 
+// trickleOnce returns what the lines cost after the first: starting and ending
+// are measured elsewhere.
 func (b *bench) trickleOnce(l logger) (time.Duration, error) {
 	dir, remove, err := b.folder(b.scratch)
 	if err != nil {
@@ -57,16 +59,38 @@ func (b *bench) trickleOnce(l logger) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	line := []byte(strings.Repeat("x", 99) + "\n")
-	if err := pace(b.lines, b.gap, func() error { _, err := r.input.Write(line); return err }); err != nil {
+	cpu, err := r.trickle(b.lines, b.gap)
+	if err != nil {
 		r.kill()
 		return 0, fmt.Errorf("%s: %w", l.name, err)
 	}
-	cpu, err := r.finish()
+	if _, err := r.finish(); err != nil {
+		return 0, err
+	}
+	return cpu, r.check(int64(b.lines+1) * (100 + l.stamp))
+}
+
+func (r *running) trickle(lines int, gap time.Duration) (time.Duration, error) {
+	line := []byte(strings.Repeat("x", 99) + "\n")
+	write := func() error { _, err := r.input.Write(line); return err }
+	if err := write(); err != nil {
+		return 0, err
+	}
+	if err := r.settle(100 + r.stamp); err != nil {
+		return 0, err
+	}
+	before, err := cpuOf(r.cmd.Process.Pid)
 	if err != nil {
 		return 0, err
 	}
-	return cpu, r.check(int64(b.lines) * (100 + l.stamp))
+	if err := pace(lines, gap, write); err != nil {
+		return 0, err
+	}
+	if err := r.settle(int64(lines+1) * (100 + r.stamp)); err != nil {
+		return 0, err
+	}
+	after, err := cpuOf(r.cmd.Process.Pid)
+	return after - before, err
 }
 
 // pace calls do n times with a gap between the beginnings. The sleeps are those
