@@ -88,9 +88,12 @@ var ratioBases = []string{"multilog t", "s6-log t", "cat >file"}
 
 func (t *table) show(rounds int) {
 	fmt.Printf("\n%s; rounds: %d, median (min-max)\n", t.title, rounds)
-	columns := []string{fmt.Sprintf("%-12s %-18s %-18s %-8s", "", "MB/s", "CPU ms", "ns/line")}
-	for _, base := range t.bases() {
-		columns = append(columns, fmt.Sprintf("%-21s %-18s", "speed / "+base, "CPU / it"))
+	columns := []string{fmt.Sprintf("%-12s %-16s %-16s %-7s", "", "MB/s", "CPU ms", "ns/line")}
+	for i, base := range t.bases() {
+		columns = append(columns, fmt.Sprintf("%-19s", "speed / "+base))
+		if i == 0 {
+			columns = append(columns, fmt.Sprintf("%-16s", "CPU / it"))
+		}
 	}
 	fmt.Println(strings.TrimRight(strings.Join(columns, " "), " "))
 	for i, l := range t.loggers {
@@ -114,11 +117,13 @@ func (t *table) row(i int, l logger) string {
 		speed[k] = float64(t.in.bytes) / 1e6 / s.Wall.Seconds()
 	}
 	cpu := measure.SpreadOf(measure.Milliseconds(samples, measure.CPU))
-	columns := []string{fmt.Sprintf("%-12s %-18s %-18s %-8.0f", l.name, whole(measure.SpreadOf(speed)), whole(cpu), cpu.Median*1e6/float64(t.in.lines))}
-	for _, base := range t.bases() {
+	columns := []string{fmt.Sprintf("%-12s %-16s %-16s %-7.0f", l.name, whole(measure.SpreadOf(speed)), whole(cpu), cpu.Median*1e6/float64(t.in.lines))}
+	for k, base := range t.bases() {
 		of := t.samples[t.find(base)]
-		columns = append(columns, fmt.Sprintf("%-21s %-18s",
-			measure.SpreadOf(measure.Ratios(of, samples, measure.Wall)), measure.SpreadOf(measure.Ratios(samples, of, measure.CPU))))
+		columns = append(columns, fmt.Sprintf("%-19s", measure.SpreadOf(measure.Ratios(of, samples, measure.Wall))))
+		if k == 0 {
+			columns = append(columns, fmt.Sprintf("%-16s", measure.SpreadOf(measure.Ratios(samples, of, measure.CPU))))
+		}
 	}
 	return strings.Join(columns, " ")
 }
