@@ -35,6 +35,7 @@ func plants() map[string]func(v *victim, name, path string) error {
 // of each of their files. They do not wait for anybody, and write nothing
 // outside.
 func TestPlanted(t *testing.T) {
+	t.Parallel()
 	command := ours(t)
 	for how, plant := range plants() {
 		for _, name := range entries() {
@@ -93,6 +94,7 @@ func give(t *testing.T, p *pipe, size int) {
 
 // TestNaiveIsCaught plants the same before a naive program: the checks see it.
 func TestNaiveIsCaught(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"a link to a file", "a link to no file", "a second name"} {
 		for _, name := range []string{"current", "processed", "state", "newstate", "lock"} {
 			v := newVictim(t)
@@ -161,6 +163,7 @@ func race(t *testing.T, attack func(random *rand.Rand), work func(random *rand.R
 
 // TestSwappedFolder swaps the folder of a running logger for a link.
 func TestSwappedFolder(t *testing.T) {
+	t.Parallel()
 	v := newVictim(t)
 	dir := t.TempDir()
 	p := newPipe(t)
@@ -192,6 +195,7 @@ func newest(t *testing.T, dir string) string {
 
 // TestSwappedEntries swaps the files of loggers that are started and killed.
 func TestSwappedEntries(t *testing.T) {
+	t.Parallel()
 	v := newVictim(t)
 	dir := t.TempDir()
 	folder := filepath.Join(dir, "a")
@@ -228,6 +232,7 @@ func TestSwappedEntries(t *testing.T) {
 
 // TestNaiveLosesRaces shows that these attacks come through.
 func TestNaiveLosesRaces(t *testing.T) {
+	t.Parallel()
 	for name, attack := range map[string]func(dir string, v *victim, random *rand.Rand){
 		"folder": func(dir string, v *victim, _ *rand.Rand) { swapFolder(dir, v) },
 		"entry":  swapEntry,
@@ -247,6 +252,7 @@ func TestNaiveLosesRaces(t *testing.T) {
 // TestOwnUser runs a logger as the user of the log: its files are its own, and
 // others' folders are out of its reach.
 func TestOwnUser(t *testing.T) {
+	t.Parallel()
 	need.Root(t)
 	const nobody = 65534
 	dir := t.TempDir()

@@ -116,11 +116,9 @@ func (c *checker) file(t *testing.T, dir, name string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	var r io.Reader = f
-	if strings.HasSuffix(name, ".gz") {
-		if r, err = gzip.NewReader(f); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
+	r, err := reader(f)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
 	}
 	counted := &counter{r: r}
 	lines := bufio.NewReaderSize(counted, 256<<10)
@@ -148,6 +146,15 @@ func (c *checker) file(t *testing.T, dir, name string) {
 			t.Fatalf("%s: %v", name, err)
 		}
 	}
+}
+
+// reader reads what a file holds, or was compressed from.
+func reader(f *os.File) (*bufio.Reader, error) {
+	if !strings.HasSuffix(f.Name(), ".gz") {
+		return bufio.NewReaderSize(f, 256<<10), nil
+	}
+	r, err := gzip.NewReader(f)
+	return bufio.NewReaderSize(r, 256<<10), err
 }
 
 // counter counts what is read through it.

@@ -68,6 +68,7 @@ func fill(t *testing.T, disk string, leave int) (path string) {
 
 // TestFullDisk fills a disk. When there is room again, every line is there.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	const unable = "multilog: warning: unable to write to "
 	tests := []struct {
 		name, script string
@@ -134,6 +135,7 @@ func TestFullDisk(t *testing.T) {
 // TestLimits runs loggers with too few descriptors, with files that may not
 // grow, without a standard input.
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	command := ours(t)
 	t.Run("file size", func(t *testing.T) {
 		t.Parallel()
@@ -251,6 +253,7 @@ func (l *logger) finish(t *testing.T, p *pipe) int {
 // TestReadOnly starts a logger where it can not write: it says so and takes
 // nothing out of the pipe.
 func TestReadOnly(t *testing.T) {
+	t.Parallel()
 	command := ours(t)
 	disk := newDisk(t, "1m")
 	for _, name := range []string{"a", "b"} {
@@ -289,6 +292,7 @@ func readOnly(t *testing.T, disk string) string {
 // TestFolderRemoved removes the folder of a running logger: it goes on as long
 // as it needs no new file, then it waits and says so.
 func TestFolderRemoved(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	p := newPipe(t)
 	words := slices.Concat(ours(t), split("s4096 ./a"))

@@ -108,6 +108,7 @@ func (f *faulty) end(t *testing.T) {
 
 // TestFaults lets each system call of a logger fail, one at a time.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	names := []string{}
 	for name := range faults() {
 		names = append(names, name)
@@ -125,7 +126,7 @@ func TestFaults(t *testing.T) {
 			}
 		}
 		// Most of them wait for five seconds, so that they may do it together.
-		if len(runs) > 100 {
+		if len(runs) > 150 {
 			endAll(t, runs)
 			runs = nil
 		}
@@ -159,6 +160,7 @@ func countCalls(lines []string) map[string]int {
 // TestTroubleDoesNotSpin lets system calls fail for ever: between two
 // messages there is next to nothing done.
 func TestTroubleDoesNotSpin(t *testing.T) {
+	t.Parallel()
 	var runs []*faulty
 	for _, fault := range []string{
 		"fsync:error=EIO", "renameat:error=EROFS", "linkat:error=EIO", "openat:error=ENOSPC:when=25+",

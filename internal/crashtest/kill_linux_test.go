@@ -50,7 +50,7 @@ func (s *storm) run(t *testing.T) string {
 		}
 	}
 	last := launch(t, dir, p.read, s.words[0]...)
-	s.feeder.end(t)
+	s.end(t)
 	p.write.Close()
 	last.end(t, 0)
 	return dir
@@ -141,7 +141,7 @@ func (s *stormScript) check(t *testing.T, dir string, lines int) {
 func TestKill(t *testing.T) {
 	for i, s := range scripts() {
 		t.Run(s.name, func(t *testing.T) {
-			times := 30
+			times := 20
 			if i == 0 {
 				times = 200
 			}
@@ -159,7 +159,7 @@ func TestKill(t *testing.T) {
 func TestTerminate(t *testing.T) {
 	for i, s := range scripts() {
 		t.Run(s.name, func(t *testing.T) {
-			times := 15
+			times := 10
 			if i == 0 {
 				times = 200
 			}
@@ -175,6 +175,7 @@ func TestTerminate(t *testing.T) {
 
 // TestAlternate lets multilog and ours take turns in one folder.
 func TestAlternate(t *testing.T) {
+	t.Parallel()
 	script := "t n1000000 s20000 ./a"
 	words := [][]string{append(ours(t), split(script)...), append(theirs(t, "multilog"), split(script)...)}
 	run := storm{words: words, ends: []syscall.Signal{syscall.SIGTERM}, times: rounds(t, 60), seed: 7}
@@ -190,6 +191,7 @@ func TestAlternate(t *testing.T) {
 // lose, and what ours would lose if it took its input out of a pipe before it
 // has written it, as it must where the input is a socket.
 func TestOthersLose(t *testing.T) {
+	t.Parallel()
 	const script = "n1000000 ./a"
 	kill, term := syscall.SIGKILL, syscall.SIGTERM
 	tests := []struct {
@@ -209,6 +211,7 @@ func TestOthersLose(t *testing.T) {
 	}
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			run := storm{
 				words: [][]string{append(test.command(t), split(test.script)...)},
 				ends:  []syscall.Signal{test.end},

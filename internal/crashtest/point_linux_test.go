@@ -32,13 +32,13 @@ func plans() []plan {
 	return []plan{
 		{"one file", "n1000 ./a", feed{}, 4, 150, 1, lock, []folder{{"a", expected{}}}},
 		{"rotations", "t s4096 n1000 ./a", feed{}, 4, 2500, 1, lock, []folder{{"a", stamped}}},
-		{"long lines", "s4096 n1000 ./a", feed{shape: long}, 3, 30_000, 37, lock, []folder{{"a", expected{size: 4096}}}},
-		{"the same line", "n1000 s4096 ./a", feed{shape: same}, 4, 2500, 11, lock, []folder{{"a", expected{size: 4096}}}},
-		{"two folders", "t n1000 s5000 ./a s4096 ./b", feed{}, 4, 2500, 11, lock, []folder{
+		{"long lines", "s4096 n1000 ./a", feed{shape: long}, 3, 30_000, 53, lock, []folder{{"a", expected{size: 4096}}}},
+		{"the same line", "n1000 s4096 ./a", feed{shape: same}, 4, 2500, 17, lock, []folder{{"a", expected{size: 4096}}}},
+		{"two folders", "t n1000 s5000 ./a s4096 ./b", feed{}, 4, 2500, 17, lock, []folder{
 			{"a", expected{stamped: true, size: 5000}}, {"b", stamped},
 		}},
-		{"processor", "n1000 s4096 !tr\ta-z\tA-Z ./a", feed{}, 4, 2500, 11, lock, []folder{{"a", expected{size: 4096, upper: true}}}},
-		{"gzip", "n1000 s4096 zgzip ./a", feed{}, 4, 2500, 11, lock, []folder{{"a", expected{size: 4096}}}},
+		{"processor", "n1000 s4096 !tr\ta-z\tA-Z ./a", feed{}, 4, 2500, 17, lock, []folder{{"a", expected{size: 4096, upper: true}}}},
+		{"gzip", "n1000 s4096 zgzip ./a", feed{}, 4, 2500, 17, lock, []folder{{"a", expected{size: 4096}}}},
 	}
 }
 
@@ -172,6 +172,7 @@ func (p *plan) judge(t *testing.T, last trace, verdicts []verdict) int {
 // TestKillAtEachCall kills loggers before and after each system call that they
 // make in a short run.
 func TestKillAtEachCall(t *testing.T) {
+	t.Parallel()
 	command := ours(t)
 	for _, p := range plans() {
 		t.Run(p.name, func(t *testing.T) {
@@ -187,6 +188,7 @@ func TestKillAtEachCall(t *testing.T) {
 
 // TestKillTwice kills the logger that recovers, too.
 func TestKillTwice(t *testing.T) {
+	t.Parallel()
 	command := ours(t)
 	for i, p := range plans() {
 		t.Run(p.name, func(t *testing.T) {
@@ -194,7 +196,7 @@ func TestKillTwice(t *testing.T) {
 			random := rand.New(rand.NewPCG(4, uint64(i)))
 			first, verdicts := p.carryOut(t, command, kill{point: 1 << 30})
 			wrong := p.judge(t, first, verdicts)
-			for range rounds(t, 15) {
+			for range rounds(t, 12) {
 				at := []kill{{point: 1 + random.IntN(first.points)}, {point: 1 + random.IntN(first.points)}}
 				last, verdicts := p.carryOut(t, command, at...)
 				wrong += p.judge(t, last, verdicts)
@@ -209,6 +211,7 @@ func TestKillTwice(t *testing.T) {
 // TestKillBetweenCalls kills loggers some instructions after a system call:
 // while they write to the record, which takes none.
 func TestKillBetweenCalls(t *testing.T) {
+	t.Parallel()
 	command := ours(t)
 	for i, p := range plans()[:2] {
 		t.Run(p.name, func(t *testing.T) {
@@ -217,7 +220,7 @@ func TestKillBetweenCalls(t *testing.T) {
 			random := rand.New(rand.NewPCG(5, uint64(i)))
 			first, verdicts := p.carryOut(t, command, kill{point: 1 << 30})
 			wrong := p.judge(t, first, verdicts)
-			for range rounds(t, 40) {
+			for range rounds(t, 30) {
 				last, verdicts := p.carryOut(t, command, kill{1 + random.IntN(first.points), 1 + random.IntN(3000)})
 				wrong += p.judge(t, last, verdicts)
 			}
@@ -230,6 +233,7 @@ func TestKillBetweenCalls(t *testing.T) {
 
 // TestMultilogKilledAtEachCall shows that the points are those that matter.
 func TestMultilogKilledAtEachCall(t *testing.T) {
+	t.Parallel()
 	p := plans()[0]
 	points, wrong := p.everyPoint(t, theirs(t, "multilog"), 1)
 	if wrong == 0 {

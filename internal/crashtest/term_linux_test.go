@@ -138,6 +138,7 @@ func hurry(t *testing.T, p *pipe, pid int, sent *atomic.Bool, allowed time.Durat
 
 // TestTermAtEachCall leaves no moment for SIGTERM to be lost at.
 func TestTermAtEachCall(t *testing.T) {
+	t.Parallel()
 	points, unnoticed := termPoints(t, ours(t), patience)
 	t.Logf("%d points", points)
 	if points < 10 || unnoticed > 0 {
@@ -148,6 +149,7 @@ func TestTermAtEachCall(t *testing.T) {
 // TestMultilogMissesTerm shows that the points are those that matter: multilog
 // looks whether there was a signal, and then reads.
 func TestMultilogMissesTerm(t *testing.T) {
+	t.Parallel()
 	points, unnoticed := termPoints(t, theirs(t, "multilog"), 500*time.Millisecond)
 	if unnoticed == 0 {
 		t.Errorf("multilog has noticed TERM at each of %d points", points)
@@ -157,6 +159,7 @@ func TestMultilogMissesTerm(t *testing.T) {
 // TestPartialLineAtTerm gives a logger the rest of a line after TERM: it takes
 // that and no more.
 func TestPartialLineAtTerm(t *testing.T) {
+	t.Parallel()
 	for _, script := range []string{"./a", "s4096 n1000 ./a"} {
 		dir := t.TempDir()
 		p := newPipe(t)
