@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,7 +30,7 @@ func TestFollowKilled(t *testing.T) {
 	}
 	defer r.Close()
 	// Files that hold more than a batch, so that no line is rotated away unread.
-	words[3] = "s300000"
+	words[slices.Index(words, "s4096")] = "s300000"
 	start := func() *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
 		cmd.Dir, cmd.Stdin, cmd.Stderr = dir, r, os.Stderr
@@ -65,5 +66,43 @@ func TestFollowKilled(t *testing.T) {
 	f.end()
 	for line := range f.lines {
 		t.Errorf("%q comes as well", line)
+	}
+}
+
+// TestFollowPruned follows loggers that keep next to nothing: what is removed
+// before it can be read is missed, but nothing comes twice or out of order, and
+// the last line comes.
+func TestFollowPruned(t *testing.T) {
+	t.Parallel()
+	const lines = 6_000
+	for name, words := range loggers(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.Mkdir(filepath.Join(dir, "log"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			f := follow(t, "--dir", filepath.Join(dir, "log"), "-n", "all", "--raw")
+			words[slices.Index(words, "n5000")] = "n3"
+			cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
+			var input strings.Builder
+			for i := range lines {
+				fmt.Fprintf(&input, "%d %s\n", i, strings.Repeat("x", i%97))
+			}
+			cmd.Dir, cmd.Stdin, cmd.Stderr = dir, strings.NewReader(input.String()), os.Stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for last, number := -1, -1; number < lines-1; last = number {
+				line := f.next()
+				if _, err := fmt.Sscan(line[strings.IndexByte(line, ' ')+1:], &number); err != nil || number <= last {
+					t.Fatalf("%q comes behind line %d", line, last)
+				}
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Error(err)
+			}
+			f.end()
+		})
 	}
 }
