@@ -6,6 +6,7 @@ import (
 
 // TestCases plays every rule with every program.
 func TestCases(t *testing.T) {
+	t.Parallel()
 	for _, p := range programs(t) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
@@ -18,6 +19,7 @@ func TestCases(t *testing.T) {
 
 // TestPauses plays the rules that make multilog pause.
 func TestPauses(t *testing.T) {
+	t.Parallel()
 	for _, p := range programs(t) {
 		for _, s := range slowCases() {
 			t.Run(p.name+": "+s.Name, func(t *testing.T) {

@@ -25,6 +25,8 @@ func describe(s Scenario) string {
 			fmt.Fprintf(&b, "lock of %s held\n", step.Path)
 		case Show:
 			b.WriteString("look\n")
+		case Unblock:
+			b.WriteString("O_NONBLOCK\n")
 		case Make:
 			b.WriteString("make\n" + step.Tree.Describe(step.Tree))
 		}

@@ -2,6 +2,7 @@ package multilogtest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -61,10 +62,10 @@ func (m *Model) refuse(words []string) string {
 			return fmt.Sprintf("word %d %q: %c is an action of its own; a folder starts with . or /, such as ./%s", i+1, word, word[0], word)
 		case stamp && i > 0:
 			return fmt.Sprintf("word %d %q: stamps are put before all else; make it the first word", i+1, word)
-		case !stamp && !strings.Contains("+-e=./sn!", word[:1]):
+		case !stamp && !slices.Contains([]byte("+-e=./sn!"), word[0]):
 			return fmt.Sprintf("word %d %q: not an action; a folder starts with . or /, such as ./main", i+1, word)
 		}
-		keeps = keeps || strings.Contains("e=./", word[:1])
+		keeps = keeps || slices.Contains([]byte("e=./"), word[0])
 	}
 	if !keeps {
 		return "the script keeps nothing: name a folder such as ./main, a file such as =status, or e"

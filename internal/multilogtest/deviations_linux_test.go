@@ -12,6 +12,7 @@ import (
 // the model with all deviations says, and multilog as the model without any, and
 // these two are not the same.
 func TestDeviations(t *testing.T) {
+	t.Parallel()
 	const future = "@4000000080000000000000ff.s"
 	clean := func(more Tree) Tree {
 		more["a"], more["a/current"], more["a/state"] = dir(0o700), text(0o744, "old\n"), text(0o644, "")

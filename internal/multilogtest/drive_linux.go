@@ -3,6 +3,7 @@ package multilogtest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,7 +40,7 @@ type driver struct {
 // Drive plays a scenario in an empty folder and returns its transcript. Another
 // folder takes what the program prints.
 func (p Program) Drive(s Scenario, dir, aside string) (string, error) {
-	d := &driver{program: p, dir: dir, known: s.Tree, record: transcript{root: dir}}
+	d := &driver{program: p, dir: dir, known: s.Tree.clone(), record: transcript{root: dir}}
 	if err := s.Tree.Plant(dir); err != nil {
 		return "", err
 	}
@@ -119,9 +120,7 @@ func (d *driver) step(s Step) error {
 	case Show:
 		return d.show()
 	case Make:
-		for name, file := range s.Tree {
-			d.known[name] = file
-		}
+		maps.Copy(d.known, s.Tree)
 		return s.Tree.Plant(d.dir)
 	case Unblock:
 		return unix.SetNonblock(d.in, true)
@@ -183,8 +182,9 @@ func (d *driver) rest() error {
 	if d.process == nil {
 		return nil
 	}
-	tick := time.NewTicker(200 * time.Microsecond)
-	defer tick.Stop()
+	pause := 50 * time.Microsecond
+	again := time.NewTimer(pause)
+	defer again.Stop()
 	deadline := time.After(patience)
 	for before := (posture{}); ; {
 		now := posture{}
@@ -201,7 +201,9 @@ func (d *driver) rest() error {
 			return d.noteEnd(state)
 		case <-deadline:
 			return errors.New("the program neither rests nor ends")
-		case <-tick.C:
+		case <-again.C:
+			pause = min(2*pause, 2*time.Millisecond)
+			again.Reset(pause)
 		}
 	}
 }

@@ -82,7 +82,8 @@ func (f *folder) executable(name string) bool {
 // it is written to.
 func (f *folder) recover() (trouble string) {
 	var errText string
-	if f.executable("current") && !(f.model.OneName && f.model.tree.links(f.file("current")) > 1) {
+	foreign := f.model.OneName && f.model.tree.links(f.file("current")) > 1
+	if f.executable("current") && !foreign {
 		if f.current, errText = f.model.tree.open(f.path("current"), 0o600); errText != "" {
 			return "unable to append to " + f.word + "/current: " + errText
 		}

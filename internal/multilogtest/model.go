@@ -136,7 +136,7 @@ func (m *Model) openAll(p *process) (trouble string) {
 			}
 		}
 	}
-	settings := settings{size: 99999, keep: 10}
+	set := settings{size: 99999, keep: 10}
 	locked := map[string]bool{}
 	for i := range p.actions {
 		a := &p.actions[i]
@@ -145,13 +145,13 @@ func (m *Model) openAll(p *process) (trouble string) {
 		}
 		switch rest := a.word[1:]; a.word[0] {
 		case 's':
-			settings.size = min(max(scanNumber(rest), 4096), 16777215)
+			set.size = min(max(scanNumber(rest), 4096), 16777215)
 		case 'n':
-			settings.keep = max(scanNumber(rest), 2)
+			set.keep = max(scanNumber(rest), 2)
 		case '!':
-			settings.processor = &rest
+			set.processor = &rest
 		case '.', '/':
-			if a.folder, trouble = m.openFolder(a.word, settings, locked); trouble != "" {
+			if a.folder, trouble = m.openFolder(a.word, set, locked); trouble != "" {
 				return trouble
 			}
 		}
@@ -168,7 +168,7 @@ func scanNumber(s string) (n uint64) {
 }
 
 func (m *Model) openStatus(name string) (file *File, trouble string) {
-	if file := m.tree[inTree(name)]; m.OneName && file != nil && m.tree.links(file) > 1 {
+	if m.OneName && m.tree.links(m.tree[inTree(name)]) > 1 {
 		return nil, "unable to write to " + name + ": not a regular file with one name"
 	}
 	file, errText := m.tree.open(inTree(name), 0o600)

@@ -25,20 +25,24 @@ func look(pid int) posture {
 	if err != nil {
 		return posture{}
 	}
+	// In this order: a signal is no longer pending while it is acted on, but then
+	// the thread runs.
+	if signalled(pid) {
+		return posture{}
+	}
 	var p posture
 	for _, task := range tasks {
-		// In this order: a signal is no longer pending while it is acted on, but
-		// then the thread runs.
-		switches, pending := status(task)
 		call := blockedIn(task)
-		if pending || call == busy || call == ticks && len(tasks) == 1 { // multilog's pauses are ticks
+		if call == busy || call == ticks && len(tasks) == 1 { // multilog's pauses are ticks
 			return posture{}
 		}
 		if call == ticks {
 			continue
 		}
 		p.rests = p.rests || call == awaitsInput
-		p.switches += task + " " + switches
+		if len(tasks) > 1 {
+			p.switches += task + " " + switches(task)
+		}
 	}
 	p.certain = p.rests && len(tasks) == 1
 	return p
@@ -81,21 +85,32 @@ func blockedIn(task string) call {
 	}
 }
 
-// status returns how often a thread gave up the processor, and whether it or
-// its process has signals to come.
-func status(task string) (switches string, pending bool) {
-	data, err := os.ReadFile(task + "/status")
+// switches tells how often a thread was given a processor: another text than
+// before if it was again.
+//
+// Source: linux/Documentation/scheduler/sched-stats.rst.
+func switches(task string) string {
+	data, err := os.ReadFile(task + "/schedstat")
 	if err != nil {
-		return "", true
+		return statusLine(task+"/status", "voluntary_ctxt_switches")
 	}
-	for line := range strings.Lines(string(data)) {
-		name, value, _ := strings.Cut(line, ":")
-		switch value = strings.TrimSpace(value); name {
-		case "SigPnd", "ShdPnd":
-			pending = pending || strings.Trim(value, "0") != ""
-		case "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches":
-			switches += value + " "
-		}
+	return string(data)
+}
+
+// signalled says whether a process has signals to come.
+func signalled(pid int) bool {
+	return strings.Trim(statusLine(fmt.Sprintf("/proc/%d/status", pid), "ShdPnd"), "0") != ""
+}
+
+// statusLine returns a value of a status file.
+//
+// Source: proc_pid_status(5).
+func statusLine(file, name string) string {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "gone"
 	}
-	return switches, pending
+	_, rest, _ := strings.Cut(string(data), "\n"+name+":\t")
+	value, _, _ := strings.Cut(rest, "\n")
+	return value
 }

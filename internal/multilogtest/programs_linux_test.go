@@ -54,12 +54,6 @@ func withProgram(m *testing.M) (code int) {
 	return m.Run()
 }
 
-// multilog is daemontools' own.
-func multilog(t *testing.T) Program {
-	t.Helper()
-	return Program{Path: need.Program(t, "multilog")}
-}
-
 // candidate is a program that is compared with a model.
 type candidate struct {
 	name string
@@ -77,6 +71,10 @@ func programs(t *testing.T) []candidate {
 	}
 	return list
 }
+
+// TestMultilogIsThere says that daemontools' multilog was not compared, where it
+// was not.
+func TestMultilogIsThere(t *testing.T) { need.Program(t, "multilog") }
 
 // place makes a folder that others may enter, where fsync costs nothing if the
 // machine has such a place. The caller removes it.

@@ -18,6 +18,7 @@ var (
 // TestRandom plays random scenarios: folders in any state, scripts, input in
 // pieces, signals, kills and restarts on the same pipe.
 func TestRandom(t *testing.T) {
+	t.Parallel()
 	for _, p := range programs(t) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
@@ -40,9 +41,8 @@ func TestRandom(t *testing.T) {
 // maker makes one random scenario.
 type maker struct {
 	*rand.Rand
-	bulk    bool // no folder can become full, so that several lines may come with one read
-	names   int
-	started bool
+	bulk  bool // no folder can become full, so that several lines may come with one read
+	names int
 }
 
 func randomScenario(seed uint64) Scenario {
@@ -161,7 +161,7 @@ func (m *maker) word() string {
 // life is the program from its start to its end.
 func (m *maker) life() []Step {
 	steps := []Step{{Kind: Start, Words: m.script()}}
-	for range m.IntN(16) {
+	for range m.IntN(12) {
 		switch {
 		case m.one(9):
 			steps = append(steps, Send(syscall.SIGALRM))

@@ -16,18 +16,21 @@ func (m *Model) adopt() {
 	if !m.KeepsPartial || len(folders) == 0 {
 		return
 	}
+	adopted := false
 	for _, f := range folders {
 		lock := f.file("lock")
 		if !holdsRecord(lock) {
 			continue
 		}
-		p.partial = m.records[lock]
-		p.newline = !p.begun
-		for len(p.chosen) < len(folders) {
-			p.chosen = append(p.chosen, false)
+		if !adopted {
+			p.partial = m.records[lock]
+			p.newline = !p.begun
+			for len(p.chosen) < len(folders) {
+				p.chosen = append(p.chosen, false)
+			}
 		}
+		adopted = true
 		lock.Data = ""
-		break
 	}
 	if lock := folders[0].file("lock"); lock.Data == "" {
 		lock.Data = recordMagic

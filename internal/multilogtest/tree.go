@@ -39,8 +39,11 @@ func (t Tree) clone() Tree {
 	return clone
 }
 
-// links counts the names of a file.
+// links counts the names of a file; of none there are none.
 func (t Tree) links(file *File) int {
+	if file == nil {
+		return 0
+	}
 	n := 0
 	for _, other := range t {
 		if other == file {
@@ -71,14 +74,14 @@ func (t Tree) Plant(dir string) error {
 }
 
 func (f *File) plant(path string) error {
-	switch f.Mode.Type() {
-	case fs.ModeDir:
+	switch {
+	case f.Mode.IsDir():
 		if err := os.Mkdir(path, 0o700); err != nil {
 			return err
 		}
-	case fs.ModeSymlink:
+	case f.Mode&fs.ModeSymlink != 0:
 		return os.Symlink(f.Data, path)
-	case fs.ModeNamedPipe:
+	case f.Mode&fs.ModeNamedPipe != 0:
 		if err := unix.Mkfifo(path, 0o600); err != nil {
 			return err
 		}
@@ -122,14 +125,14 @@ func lookAt(path string) (*File, uint64, error) {
 		return nil, 0, err
 	}
 	file := &File{Mode: info.Mode()}
-	switch info.Mode().Type() {
-	case 0:
+	switch {
+	case info.Mode().IsRegular():
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return nil, 0, err
 		}
 		file.Data = string(data)
-	case fs.ModeSymlink:
+	case info.Mode()&fs.ModeSymlink != 0:
 		if file.Data, err = os.Readlink(path); err != nil {
 			return nil, 0, err
 		}
