@@ -192,11 +192,20 @@ func loggers(t *testing.T) map[string][]string {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	// This test binary is the scgikit next to it, which compresses with zstd.
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(filepath.Dir(scgiRun), "scgikit")); err != nil {
+		t.Fatal(err)
+	}
 	return map[string][]string{
 		"multilog":           {need.Program(t, "multilog"), "t", "s4096", "n5000", "./log"},
 		"multilog processor": {need.Program(t, "multilog"), "t", "s4096", "n5000", "!cat", "./log"},
 		"scgi-run":           {scgiRun, "multilog", "t", "s4096", "n5000", "./log"},
 		"scgi-run iso gzip":  {scgiRun, "multilog", "T", "s4096", "n5000", "zgzip", "./log"},
+		"scgi-run zstd":      {scgiRun, "multilog", "t", "s4096", "n5000", "zzstd", "./log"},
 		"scgi-run processor": {scgiRun, "multilog", "t", "s4096", "n5000", "!cat", "./log"},
 	}
 }
