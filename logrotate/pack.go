@@ -120,8 +120,12 @@ func (f *folder) endPacking() bool {
 // nextToPack returns the oldest finished file that is not compressed, or "".
 // Behind one that could
 // not be compressed, only newer ones are looked at.
+//
+// Between the two steps of naming a file it has two names, and would be refused.
 func (f *folder) nextToPack() string {
+	f.names.Lock()
 	names, err := f.list()
+	f.names.Unlock()
 	if err != nil {
 		return ""
 	}

@@ -1,6 +1,8 @@
 package logrotate
 
 import (
+	"os"
+	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -52,18 +54,53 @@ const shortPoll = 8 * time.Millisecond
 // pollNow waits for one of the descriptors like poll(2), first without the
 // scheduler's help, because what comes soon comes cheaper so, then with it. A
 // negative timeout is for ever. A signal ends it like a timeout.
-func pollNow(fds []unix.PollFd, timeout time.Duration) error {
+//
+// A timer for each wait would cost a tenth of what a line costs where lines
+// trickle in. So where the runtime sends signals, the first wait has none: once
+// a thread has not come back for 10 ms, the runtime sends it SIGURG, again and
+// again until it does.
+//
+// Source: runtime/proc.go of Go, retake and preemptone.
+func pollNow(fds []unix.PollFd, timeout time.Duration, signalled bool) error {
+	if signalled && timeout < 0 {
+		if n, errno := rawPoll(fds, nil); n > 0 || errno != unix.EINTR {
+			return errnoError(errno)
+		}
+	}
 	short := shortPoll
 	if timeout >= 0 {
 		short = min(short, timeout)
 	}
 	ts := unix.NsecToTimespec(int64(short))
-	n, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)), uintptr(unsafe.Pointer(&ts)), 0, 0, 0) //nolint:gosec // ppoll(2) needs the addresses
+	n, errno := rawPoll(fds, &ts)
 	if errno != 0 && errno != unix.EINTR {
 		return errno
 	}
-	if int(n) > 0 || errno == unix.EINTR || short == timeout {
+	if n > 0 || errno == unix.EINTR || short == timeout {
 		return nil
 	}
 	return pollLong(fds, timeout)
+}
+
+func rawPoll(fds []unix.PollFd, timeout *unix.Timespec) (int, unix.Errno) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)), uintptr(unsafe.Pointer(timeout)), 0, 0, 0) //nolint:gosec // ppoll(2) needs the addresses
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
+
+// runtimeSignals returns whether the runtime interrupts threads that do not come
+// back: neither GODEBUG nor who started this process has turned that off.
+func runtimeSignals() bool {
+	var blocked unix.Sigset_t
+	if unix.PthreadSigmask(unix.SIG_BLOCK, nil, &blocked) != nil {
+		return false
+	}
+	const bits = 8 * unsafe.Sizeof(blocked.Val[0])
+	urgent := uint(unix.SIGURG) - 1
+	if blocked.Val[urgent/uint(bits)]>>(urgent%uint(bits))&1 != 0 {
+		return false
+	}
+	return !strings.Contains(os.Getenv("GODEBUG"), "asyncpreemptoff")
 }

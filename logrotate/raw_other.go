@@ -10,4 +10,6 @@ import (
 
 func writeFile(fd int, p []byte) (int, error) { return unix.Write(fd, p) }
 
-func pollNow(fds []unix.PollFd, timeout time.Duration) error { return pollLong(fds, timeout) }
+func pollNow(fds []unix.PollFd, timeout time.Duration, _ bool) error { return pollLong(fds, timeout) }
+
+func runtimeSignals() bool { return false }

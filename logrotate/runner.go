@@ -13,6 +13,7 @@ import (
 type Runner struct {
 	stop, rotate   atomic.Bool
 	wakeIn, wakeup int // ends of a pipe: a byte in it ends every wait
+	signalled      bool
 }
 
 // NewRunner makes a Runner. Its Wake is for Config.Wake.
@@ -27,7 +28,7 @@ func NewRunner() (*Runner, error) {
 			return nil, err
 		}
 	}
-	return &Runner{wakeIn: ends[0], wakeup: ends[1]}, nil
+	return &Runner{wakeIn: ends[0], wakeup: ends[1], signalled: runtimeSignals()}, nil
 }
 
 // Stop ends the log after the line that has begun.
@@ -71,7 +72,7 @@ func (r *Runner) Run(l *Logger) error {
 			timeout = max(time.Until(wait.Until), 0)
 		}
 		fds[0].Revents, fds[1].Revents = 0, 0
-		if err := pollNow(watched, timeout); err != nil {
+		if err := pollNow(watched, timeout, r.signalled && wait.Input); err != nil {
 			return err
 		}
 		if fds[0].Revents != 0 {
