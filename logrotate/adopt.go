@@ -2,6 +2,7 @@ package logrotate
 
 import (
 	"errors"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,7 +12,8 @@ type adoption struct {
 	found    bool
 	lostPipe bool // the line came from a pipe that is gone
 	line     line
-	lock     int // descriptor of the locked lock file with the record
+	takers   []fileInfo // folders that the rest of a long line goes to
+	lock     int        // descriptor of the locked lock file with the record
 	dir      fileInfo
 }
 
@@ -76,7 +78,18 @@ func (l *Logger) adoptFrom(word string) bool {
 	if lost && l.adopted.line.long {
 		l.adopted.line = line{} // its head is in the log
 	}
+	for i := range r.folders() {
+		if e := r.entry(i); l.adopted.line.selected>>(i&63)&1 != 0 {
+			l.adopted.takers = append(l.adopted.takers, fileInfo{dev: e.dirDev, ino: e.dirIno})
+		}
+	}
 	return true
+}
+
+// takes returns whether the rest of the line goes to a folder. The scripts of
+// two loggers may have the same folders in another order.
+func (a *adoption) takes(dir fileInfo) bool {
+	return slices.ContainsFunc(a.takers, func(t fileInfo) bool { return t.dev == dir.dev && t.ino == dir.ino })
 }
 
 // lookAt opens a folder that is there.

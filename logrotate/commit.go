@@ -73,10 +73,12 @@ func (l *Logger) restoreLine() {
 		return
 	}
 	l.line.started, l.line.long = l.adopted.line.started, l.adopted.line.long
-	l.line.selected = l.adopted.line.selected
 	l.line.head = append(l.line.head[:0], l.adopted.line.head...)
+	l.line.selected = 0
 	for i, f := range l.folders {
-		f.takes = l.line.long && l.adopted.line.selected>>(i&63)&1 != 0
+		if f.takes = l.line.long && l.adopted.takes(f.info); f.takes {
+			l.line.selected |= 1 << (i & 63)
+		}
 	}
 	if l.adopted.lostPipe {
 		l.begin()
