@@ -176,18 +176,20 @@ func numbersIn(t *testing.T, dir string) []int {
 		t.Fatal(err)
 	}
 	slices.Sort(names)
-	var numbers []int
+	var all strings.Builder
 	for _, name := range append(names, filepath.Join(dir, "current")) {
-		for line := range strings.Lines(unpacked(t, name)) {
-			n, ok := numberOf([]byte(line))
-			if !ok {
-				if _, rest, found := strings.Cut(line, " "); found {
-					n, ok = numberOf([]byte(rest))
-				}
+		all.WriteString(unpacked(t, name))
+	}
+	var numbers []int
+	for line := range strings.Lines(all.String()) {
+		n, ok := numberOf([]byte(line))
+		if !ok {
+			if _, rest, found := strings.Cut(line, " "); found {
+				n, ok = numberOf([]byte(rest))
 			}
-			if ok && strings.HasSuffix(line, string(appendLine(nil, mixed, n))) {
-				numbers = append(numbers, n)
-			}
+		}
+		if ok && strings.HasSuffix(line, string(appendLine(nil, mixed, n))) {
+			numbers = append(numbers, n)
 		}
 	}
 	return numbers

@@ -18,10 +18,12 @@ import (
 // clean end leaves 0744, is 0644 again.
 func reading(t *testing.T, dir string) {
 	t.Helper()
-	until(t, "the logger opens "+dir+"/current", func() bool {
-		info, err := os.Stat(filepath.Join(dir, "current"))
-		return err == nil && info.Mode() == 0o644
-	})
+	until(t, "the logger opens "+dir+"/current", func() bool { return reads(dir) })
+}
+
+func reads(dir string) bool {
+	info, err := os.Stat(filepath.Join(dir, "current"))
+	return err == nil && info.Mode() == 0o644
 }
 
 // TestEachTermIsNoticed sends SIGTERM right after a line, to an idle logger and
