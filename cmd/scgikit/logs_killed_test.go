@@ -74,7 +74,7 @@ func TestFollowKilled(t *testing.T) {
 // the last line comes.
 func TestFollowPruned(t *testing.T) {
 	t.Parallel()
-	const lines = 6_000
+	const lines = 3_000
 	for name, words := range loggers(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -214,7 +214,7 @@ func loggers(t *testing.T) map[string][]string {
 // every line comes once, in order.
 func TestFollowLoggers(t *testing.T) {
 	t.Parallel()
-	const lines = 8000
+	const lines = 5000
 	for name, words := range loggers(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
