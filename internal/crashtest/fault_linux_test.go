@@ -106,6 +106,18 @@ func (f *faulty) end(t *testing.T) {
 	}
 }
 
+// kill ends the logger, and strace with it; the other way round the logger would
+// go on.
+func (f *faulty) kill(t *testing.T) {
+	t.Helper()
+	var pid int
+	if _, err := fmt.Sscanf(f.calls(t)[0], "%d ", &pid); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(pid, syscall.SIGKILL)
+	f.l.wait(t)
+}
+
 // TestFaults lets each system call of a logger fail, one at a time.
 func TestFaults(t *testing.T) {
 	t.Parallel()
@@ -172,7 +184,7 @@ func TestTroubleDoesNotSpin(t *testing.T) {
 		until(t, run.name+": two messages, or the end", func() bool {
 			return strings.Count(run.l.stderr.String(), "\n") >= 2 || len(run.l.done) > 0
 		})
-		run.l.cmd.Process.Signal(syscall.SIGKILL)
+		run.kill(t)
 		if n := len(run.calls(t)); n > 3000 {
 			t.Errorf("%s: %d system calls\n%s", run.name, n, run.l.stderr)
 		}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -141,6 +142,14 @@ func (s *stormScript) check(t *testing.T, dir string, lines int) {
 			t.Errorf("%s: of %d lines %v", f.name, lines, v)
 		}
 		t.Logf("%s: %d lines in %d files", f.name, lines, v.files)
+	}
+	if strings.Contains(s.script, "=status") {
+		line := appendLine(nil, s.feed.shape, lines-1)
+		want := string(line[:min(len(line), 1000)])
+		status, err := os.ReadFile(filepath.Join(dir, "status"))
+		if err != nil || string(status) != want+strings.Repeat("\n", 1001-len(want)) {
+			t.Errorf("status is %.100q, %v, want %.100q", status, err, want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package crashtest
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,8 +25,11 @@ const patience = 60 * time.Second
 // programDir is the folder of the program, once a test has asked for it.
 var programDir string
 
-// TestMain removes the program that the tests have built.
+// TestMain removes the program that the tests have built. Most of the tests that
+// run in parallel wait for a program that waits for better times: more of them
+// than there are processors go well together.
 func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "8") // what the command line says comes later
 	code := m.Run()
 	if programDir != "" {
 		os.RemoveAll(programDir)
@@ -133,11 +137,25 @@ func run(t *testing.T, cmd *exec.Cmd) *logger {
 	t.Helper()
 	l := &logger{cmd: cmd, stderr: new(output), done: make(chan error, 1)}
 	cmd.Stderr = l.stderr
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Setpgid = true
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { l.done <- cmd.Wait() }()
-	t.Cleanup(func() { cmd.Process.Kill() })
+	ended := make(chan struct{})
+	go func() {
+		l.done <- cmd.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		select {
+		case <-ended:
+		default: // the test has failed
+			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		}
+	})
 	return l
 }
 
