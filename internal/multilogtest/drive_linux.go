@@ -186,15 +186,10 @@ func (d *driver) rest() error {
 	again := time.NewTimer(pause)
 	defer again.Stop()
 	deadline := time.After(patience)
-	for before := (posture{}); ; {
-		now := posture{}
-		if d.out >= 0 && d.waiting() == 0 {
-			now = look(d.process.Pid)
-		}
-		if now.rests && (now.certain || now == before) {
+	for {
+		if d.out >= 0 && d.waiting() == 0 && rests(d.process.Pid) {
 			return nil
 		}
-		before = now
 		select {
 		case state := <-d.ended:
 			d.process = nil

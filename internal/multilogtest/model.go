@@ -77,10 +77,10 @@ type process struct {
 
 // partial is a line that is being read.
 type partial struct {
-	line   []byte // at most maxLine bytes of it
-	begun  bool   // line has a stamp or a byte
-	long   bool   // line is full and was acted on
-	chosen []bool // by folder: the line goes there
+	line   []byte          // at most maxLine bytes of it
+	begun  bool            // line has a stamp or a byte
+	long   bool            // line is full and was acted on
+	chosen map[string]bool // by the names of folders: the line goes there
 }
 
 // folders returns those of the script, in its order.
@@ -279,8 +279,8 @@ func (m *Model) endLine() {
 // act carries out the script on what there is of a line.
 func (m *Model) act() {
 	p := m.process
-	p.chosen = make([]bool, len(p.folders()))
-	selected, index := true, 0
+	p.chosen = map[string]bool{}
+	selected := true
 	for _, a := range p.actions {
 		if a.word == "" {
 			continue
@@ -300,9 +300,8 @@ func (m *Model) act() {
 			}
 		case '.', '/':
 			if selected {
-				p.chosen[index] = true
+				p.chosen[a.folder.name] = true
 			}
-			index++
 		}
 	}
 	p.put(string(p.line))
@@ -310,8 +309,8 @@ func (m *Model) act() {
 
 // put adds to the folders that the line goes to.
 func (p *process) put(data string) {
-	for i, f := range p.folders() {
-		if p.chosen[i] {
+	for _, f := range p.folders() {
+		if p.chosen[f.name] {
 			f.put(data, &p.printed)
 		}
 	}

@@ -3,7 +3,6 @@ package multilogtest
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -12,40 +11,68 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// posture is what the threads of a process do.
-type posture struct {
-	rests    bool   // they all wait, one of them for a descriptor, and no signal is pending
-	certain  bool   // what is waited for is input, and there is one thread alone
-	switches string // how often they gave up the processor: equal twice, nothing happened in between
+// rests says whether a process waits for input, and for nothing else: no signal
+// is pending, all threads are blocked, one of them on a descriptor. They are
+// looked at one after the other, so it also has to be true that none of them ran
+// in the meantime, and that none is new.
+func rests(pid int) bool {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return false
+	}
+	runs := make([]string, len(threads))
+	if len(threads) > 1 {
+		for i, thread := range threads {
+			runs[i] = switches(pid, thread)
+		}
+	}
+	// A signal is no longer pending while it is acted on, but then a thread runs.
+	if signalled(pid) {
+		return false
+	}
+	waits := false
+	for i, thread := range threads {
+		switch blockedIn(fmt.Sprintf("/proc/%d/task/%s", pid, thread.Name())) {
+		case busy:
+			return false
+		case ticks:
+			if len(threads) == 1 {
+				return false // multilog's pause
+			}
+			runs[i] = ""
+		case awaitsInput:
+			waits = true
+		case awaitsTask:
+		}
+	}
+	return waits && unchanged(pid, threads, runs)
 }
 
-// look finds out what a process does.
-func look(pid int) posture {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+// unchanged says whether there are the same threads as before, and none of them
+// ran; those without a text may have.
+func unchanged(pid int, threads []os.DirEntry, runs []string) bool {
+	if len(threads) == 1 {
+		return true
+	}
+	for i, thread := range threads {
+		if runs[i] != "" && switches(pid, thread) != runs[i] {
+			return false
+		}
+	}
+	now, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	return err == nil && len(now) == len(threads) && now[len(now)-1].Name() == threads[len(threads)-1].Name()
+}
+
+// switches tells how often a thread was given a processor: another text than
+// before if it was again.
+//
+// Source: linux/Documentation/scheduler/sched-stats.rst.
+func switches(pid int, thread os.DirEntry) string {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/schedstat", pid, thread.Name()))
 	if err != nil {
-		return posture{}
+		return "gone"
 	}
-	// In this order: a signal is no longer pending while it is acted on, but then
-	// the thread runs.
-	if signalled(pid) {
-		return posture{}
-	}
-	var p posture
-	for _, task := range tasks {
-		call := blockedIn(task)
-		if call == busy || call == ticks && len(tasks) == 1 { // multilog's pauses are ticks
-			return posture{}
-		}
-		if call == ticks {
-			continue
-		}
-		p.rests = p.rests || call == awaitsInput
-		if len(tasks) > 1 {
-			p.switches += task + " " + switches(task)
-		}
-	}
-	p.certain = p.rests && len(tasks) == 1
-	return p
+	return string(data)
 }
 
 // call is a kind of system call that a thread is blocked in.
@@ -85,32 +112,15 @@ func blockedIn(task string) call {
 	}
 }
 
-// switches tells how often a thread was given a processor: another text than
-// before if it was again.
-//
-// Source: linux/Documentation/scheduler/sched-stats.rst.
-func switches(task string) string {
-	data, err := os.ReadFile(task + "/schedstat")
-	if err != nil {
-		return statusLine(task+"/status", "voluntary_ctxt_switches")
-	}
-	return string(data)
-}
-
 // signalled says whether a process has signals to come.
-func signalled(pid int) bool {
-	return strings.Trim(statusLine(fmt.Sprintf("/proc/%d/status", pid), "ShdPnd"), "0") != ""
-}
-
-// statusLine returns a value of a status file.
 //
 // Source: proc_pid_status(5).
-func statusLine(file, name string) string {
-	data, err := os.ReadFile(file)
+func signalled(pid int) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return "gone"
+		return true
 	}
-	_, rest, _ := strings.Cut(string(data), "\n"+name+":\t")
-	value, _, _ := strings.Cut(rest, "\n")
-	return value
+	_, rest, _ := strings.Cut(string(data), "\nShdPnd:\t")
+	pending, _, _ := strings.Cut(rest, "\n")
+	return strings.Trim(pending, "0") != ""
 }

@@ -25,9 +25,6 @@ func (m *Model) adopt() {
 		if !adopted {
 			p.partial = m.records[lock]
 			p.newline = !p.begun
-			for len(p.chosen) < len(folders) {
-				p.chosen = append(p.chosen, false)
-			}
 		}
 		adopted = true
 		lock.Data = ""
