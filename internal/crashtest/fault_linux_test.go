@@ -30,6 +30,7 @@ func faults() map[string][]string {
 		"getdents64": {"EIO"},
 		"close":      {"EIO"},
 		"tee":        {"EIO", "EINTR", "ENOMEM"},
+		"preadv2":    {"EIO", "EINTR", "EAGAIN", "EOPNOTSUPP", "ENOSYS"},
 		"readv":      {"EIO", "EINTR"},
 		"read":       {"EIO", "EINTR"},
 		"poll":       {"EINTR"},
@@ -129,6 +130,9 @@ func TestFaults(t *testing.T) {
 	whole := beginFaulty(t, "no fault")
 	whole.end(t)
 	counts := countCalls(whole.calls(t))
+	if counts["tee"] == 0 || counts["preadv2"]+counts["readv"] == 0 {
+		t.Fatalf("the input was not looked at and then taken: %v", counts)
+	}
 	var runs []*faulty
 	for _, name := range names {
 		for _, errno := range faults()[name] {
