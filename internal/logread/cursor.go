@@ -279,7 +279,7 @@ func (c *cursor) atEnd(err error) error {
 	}
 	switch {
 	case !c.midLine():
-	case damaged || p.torn || p.live && c.repeat == nil && c.source.track.unclean(p.file):
+	case damaged:
 		c.joining = false
 		return errLineEnd
 	default:
@@ -295,6 +295,14 @@ func (c *cursor) advance() error {
 		if err != nil {
 			return err
 		}
+		if p.apart {
+			p.apart, c.repeat = false, nil
+			if c.joining {
+				c.joining = false
+				c.begun = append([]*part{p}, c.begun...)
+				return errLineEnd
+			}
+		}
 		content, err := c.source.open(p, c.offset, p.live && c.waits())
 		c.offset = 0
 		if err == nil {
@@ -302,6 +310,9 @@ func (c *cursor) advance() error {
 			return nil
 		}
 		c.warn(p, err)
+		if c.waits() && p.removed(err) {
+			c.source.track.miss()
+		}
 		if c.joining {
 			c.joining = false
 			return errLineEnd
@@ -319,10 +330,11 @@ func (c *cursor) nextPart() (*part, error) {
 }
 
 // join decides whether the line that the last file ended in goes on in this
-// one: not if it begins with a stamp. An empty file does not decide it.
+// one: not if it begins with a stamp. An empty file does not decide it, and the
+// beginning of a stamp not until there is more of it.
 func (c *cursor) join() error {
 	head, err := c.content.Peek(longestStamp)
-	if len(head) == 0 {
+	if len(head) == 0 || err != nil && c.part.live && !c.part.final && c.waits() && mayBeStamp(head) {
 		return c.atEnd(err)
 	}
 	if c.repeat != nil {

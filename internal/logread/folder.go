@@ -110,6 +110,12 @@ func (h *held) links() uint64 {
 	return uint64(st.Nlink) //nolint:unconvert // as above
 }
 
+// empty reports whether nothing is in a held file.
+func (h *held) empty() bool {
+	info, err := h.Stat()
+	return err == nil && info.Size() == 0
+}
+
 // list returns the finished files, oldest first. While a file gets a name, one
 // scan of a folder may see neither the old name nor the new one; the next one
 // sees the new one.

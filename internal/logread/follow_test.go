@@ -35,6 +35,7 @@ type logger struct {
 	processing bool       // previous is given to a processor
 	backlog    []string   // files that wait for it
 	files      []*logFile // finished ones, oldest first
+	pruned     int        // lines in files that were removed
 }
 
 // logFile is a finished file.
@@ -233,10 +234,15 @@ func (l *logger) compress() {
 	f.name = packed
 }
 
-// prune removes old files, but none with lines that nobody has read.
+// prune removes old files, but none with lines that nobody has read, nor an
+// empty one that nobody may have looked at.
 func (l *logger) prune(keep, read int) {
 	for len(l.files) > keep && l.files[0].last <= read && strings.HasPrefix(l.files[0].name, "@") && !slices.Contains(l.backlog, l.files[0].name) {
+		if l.files[0].last == l.pruned && l.pruned == read {
+			return
+		}
 		l.check(os.Remove(l.path(l.files[0].name)))
+		l.pruned = l.files[0].last
 		l.files = l.files[1:]
 	}
 }

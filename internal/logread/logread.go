@@ -2,6 +2,11 @@
 // @….s and @….u, also as .gz and .zst, and current. It reads them as one log,
 // from any point of time or the last lines, and follows it across rotations.
 //
+// A line that has no end in its file goes on in the next one, unless that begins
+// with a stamp, also behind an @….u file: scgi-run multilog goes on with a line
+// that a killed one had begun. multilog itself does not, and in a log without
+// stamps nothing tells: there, two of its lines are shown as one.
+//
 // A folder is opened once and held. Its files are opened below it, without
 // following links and without waiting, and only regular ones are read, so that
 // whoever may write in the folder can not make a reader read elsewhere or hang.
@@ -34,9 +39,13 @@ type Options struct {
 	// ended when Open looked at it.
 	Follow bool
 	// Warn is given a *FileError for a file that can not be read, or not to its
-	// end. What can be read is read.
+	// end. What can be read is read. With Follow, it is given one with the path
+	// of the folder once files were removed before they were read.
 	Warn func(error)
 }
+
+// errMissed says that a follower was slower than the logger.
+var errMissed = errors.New("files were removed before they were read")
 
 // FileError tells which file is damaged or can not be read.
 type FileError struct {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -265,7 +266,7 @@ func TestSinceUntil(t *testing.T) {
 }
 
 // TestOldFilesStayClosed makes every file outside of the time a damaged one:
-// who opened it would warn.
+// who opened it would warn. The one that ends the search is opened.
 func TestOldFilesStayClosed(t *testing.T) {
 	t.Parallel()
 	f := files{"current": stamped(999, "current")}
@@ -274,7 +275,7 @@ func TestOldFilesStayClosed(t *testing.T) {
 	}
 	dir := f.write(t)
 	for i := range 64 {
-		if i < 40 || i > 45 {
+		if i < 40 || i > 46 {
 			put(t, filepath.Join(dir, finished(10*i+10, ".s.gz")), []byte("damaged"))
 		}
 	}
@@ -283,6 +284,29 @@ func TestOldFilesStayClosed(t *testing.T) {
 	put(t, filepath.Join(dir, finished(640, ".s.gz")), pack(t, ".gz", stamped(631, "line 63")))
 	opt = logread.Options{Last: 2, Warn: func(err error) { t.Error(err) }}
 	same(t, "the last two", texts(t, open(t, dir, opt)), []string{"line 63", "current"})
+}
+
+// TestUntilBatch reads a log whose lines have one stamp, although files were
+// finished between them.
+func TestUntilBatch(t *testing.T) {
+	t.Parallel()
+	f := files{"current": stamped(1, "last") + stamped(30, "later")}
+	var want []string
+	for i := range 20 {
+		f[finished(2+i, []string{".s", ".s.gz"}[i%2])] = stamped(1, fmt.Sprint("line ", i))
+		want = append(want, fmt.Sprint("line ", i))
+	}
+	f[finished(9, ".s")] = "no stamp\n"
+	want[7] = "no stamp"
+	dir := f.write(t)
+	opt := all()
+	opt.Until = at(1)
+	want = append(slices.Delete(want, 7, 8), "last")
+	same(t, "until", texts(t, open(t, dir, opt)), want)
+	opt.Last = 15
+	same(t, "the last of them", texts(t, open(t, dir, opt)), want[len(want)-15:])
+	opt.Until = at(0)
+	same(t, "before", texts(t, open(t, dir, opt)), nil)
 }
 
 // TestUnstamped reads a log of a logger that puts no stamps: its lines go by

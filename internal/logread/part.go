@@ -2,7 +2,6 @@ package logread
 
 import (
 	"bufio"
-	"compress/gzip"
 	"errors"
 	"io"
 	"io/fs"
@@ -26,10 +25,16 @@ type part struct {
 	final bool  // nothing is written to it any more
 
 	finished time.Time // stamp in the name; zero for a file that has none
-	torn     bool      // a line that has no end here does not go on in the next file
+	apart    bool      // what was read before it did not end where it begins
 }
 
-func partOf(e entry) *part { return &part{entry: e, finished: e.stamp, torn: e.unclean} }
+func partOf(e entry) *part { return &part{entry: e, finished: e.stamp} }
+
+// removed reports whether an error of open says that the logger removed a file.
+// A processor makes another one of an @….u file, which comes later.
+func (p *part) removed(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) && p.file == nil && !p.entry.unclean
+}
 
 // name returns the file's name for people.
 func (p *part) name() string {
@@ -75,7 +80,7 @@ func (s *Source) open(p *part, offset int64, live bool) (*content, error) {
 	var r io.Reader = file
 	switch packed {
 	case gzipped:
-		r = &unzipper{packed: bufio.NewReaderSize(file, readSize)}
+		r = newUnzipper(file)
 	case zstandard:
 		d, err := zstd.NewReader(file, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
@@ -132,27 +137,6 @@ func (g *growing) Read(b []byte) (int, error) {
 	return 0, err
 }
 
-// unzipper reads a gzip file. Unlike a gzip.Reader, it is made without reading,
-// so that all errors are errors of reading.
-type unzipper struct {
-	packed *bufio.Reader
-	zip    *gzip.Reader
-}
-
-func (u *unzipper) Read(b []byte) (int, error) {
-	if u.zip == nil {
-		zip, err := gzip.NewReader(u.packed)
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			return 0, err
-		}
-		u.zip = zip
-	}
-	return u.zip.Read(b)
-}
-
 // warn tells of a part that can not be read, or not to its end. One that has
 // been removed since was too old to keep, and nothing is said of it.
 func (s *Source) warn(p *part, err error) {
@@ -161,5 +145,13 @@ func (s *Source) warn(p *part, err error) {
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		s.opt.Warn(&FileError{s.folder.path + "/" + p.name(), err})
+	}
+}
+
+// miss tells, once, that files were not read because there are none any more.
+func (t *tracker) miss() {
+	if !t.missed {
+		t.missed = true
+		t.source.opt.Warn(&FileError{t.source.folder.path, errMissed})
 	}
 }

@@ -45,3 +45,12 @@ func readStamp(line []byte) (when time.Time, length int) {
 	}
 	return when, end + 1
 }
+
+// mayBeStamp reports whether a text that is not all there yet may become a
+// stamp.
+func mayBeStamp(head []byte) bool {
+	if len(head) >= longestStamp || bytes.ContainsAny(head, " \n") {
+		return false
+	}
+	return head[0] == '@' || head[0] >= '0' && head[0] <= '9'
+}

@@ -118,9 +118,6 @@ func (s *Source) startsInside(parts []*part, index int) bool {
 		return false
 	}
 	for i := index - 1; i >= 0; i-- {
-		if parts[i].torn {
-			return false
-		}
 		if last, ok := s.lastByte(parts[i]); ok {
 			return last != '\n'
 		}

@@ -33,6 +33,7 @@ type tracker struct {
 	opened []*held // what else is open
 	moved  *folder // a new folder under the path, for the next look
 	told   bool    // that current can not be read
+	missed bool    // it was told that files were removed before they were read
 }
 
 // readFile is a file that was read, or will be before any that come later.
@@ -72,15 +73,28 @@ func (t *tracker) begin() (parts []*part, index int, err error) {
 	}
 	parts = append(parts, t.arrange(v, v.entries[first:])...)
 	if !until.IsZero() {
-		for i, p := range parts {
-			if i >= index && !p.finished.IsZero() && p.finished.After(until) {
-				t.drop(parts[i+1:])
-				parts = parts[:i+1]
-				break
-			}
-		}
+		end := t.endOf(parts, index, until)
+		t.drop(parts[end:])
+		parts = parts[:end]
 	}
 	return parts, index, nil
+}
+
+// endOf returns the index of the first part that has nothing of a time or
+// before. A file that was finished later is followed by more of that time where
+// a logger took one stamp for all lines of a batch and rotated within it, so the
+// first stamp in a file decides, and the name only where looking begins.
+func (t *tracker) endOf(parts []*part, index int, until time.Time) int {
+	late := slices.IndexFunc(parts[index:], func(p *part) bool { return p.finished.After(until) })
+	if late < 0 {
+		return len(parts)
+	}
+	for i := index + late + 1; i < len(parts); i++ {
+		if first, ok := t.source.firstStamp(parts[i]); ok && first.After(until) {
+			return i
+		}
+	}
+	return len(parts)
 }
 
 // drop closes the files of parts that will not be read.
@@ -277,18 +291,6 @@ func (t *tracker) named(v *view, file *held) bool {
 	return false
 }
 
-// unclean reports whether a file is one that a killed logger left.
-func (t *tracker) unclean(file *held) bool {
-	entries, err := t.source.folder.list()
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(entries[max(0, len(entries)-64):], func(e entry) bool {
-		st, err := t.source.folder.stat(e.name)
-		return err == nil && e.unclean && idOf(st) == file.id
-	})
-}
-
 // moving returns which files have the names that files pass through.
 func (f *folder) moving() (ids [3]fileID) {
 	for i, name := range []string{"current", "previous", "processed"} {
@@ -360,13 +362,15 @@ func (t *tracker) next() (*part, error) {
 // findNew queues the files that have come since the last look, once there is a
 // current again.
 func (t *tracker) findNew() error {
+	anew := false
 	if t.replaced() {
 		f := t.moved
 		t.moved = nil
 		t.close()
 		t.source.folder.close()
 		t.source.folder = f
-		*t = tracker{source: t.source}
+		*t = tracker{source: t.source, missed: t.missed}
+		anew = true
 	}
 	if _, ok := t.source.folder.current(); !ok {
 		return nil
@@ -379,8 +383,10 @@ func (t *tracker) findNew() error {
 		t.closeView(v)
 		return nil
 	}
-	t.queue = t.arrange(v, t.unread(v))
+	fresh, gone := t.unread(v)
+	t.queue = t.arrange(v, fresh)
 	t.know(v)
+	t.queue[0].apart = t.queue[0].apart || gone || anew
 	return nil
 }
 

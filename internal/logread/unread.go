@@ -5,12 +5,17 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // unread returns the finished files of a view that have not been read under
 // another name. It forgets the files that have got their last name.
-func (t *tracker) unread(v *view) []entry {
-	var fresh []entry
+//
+// gone is true where the file that was read last has been removed: loggers
+// remove the oldest, so what came behind it may have been removed, too. It tells
+// where that is so.
+func (t *tracker) unread(v *view) (fresh []entry, gone bool) {
 	oldest := "" // of the files that were there at the last look
 	for _, e := range v.entries {
 		switch {
@@ -21,6 +26,10 @@ func (t *tracker) unread(v *view) []entry {
 		}
 	}
 	var lost []*readFile
+	var last *readFile
+	if n := len(t.read); n > 0 {
+		last = t.read[n-1]
+	}
 	t.read = slices.DeleteFunc(t.read, func(r *readFile) bool {
 		switch at := t.find(v, fresh, r); {
 		case at.entry >= 0:
@@ -37,11 +46,18 @@ func (t *tracker) unread(v *view) []entry {
 	read := false // left has been read
 	for _, r := range lost {
 		older := oldest != "" && (r.label == "" || oldest < r.label)
-		if i := t.successor(fresh, r, older && !v.made); i >= 0 {
+		i := t.successor(fresh, r, older && !v.made)
+		switch {
+		case i >= 0:
 			fresh = slices.Delete(fresh, i, i+1)
-		} else if v.made && t.madeFrom(v.left, r) {
+		case v.made && t.madeFrom(v.left, r):
 			read = true // and has no name yet
 			continue
+		case r == last:
+			gone = !r.file.empty()
+			if gone && r.file.outlived(v.entries) {
+				t.miss()
+			}
 		}
 		t.read = slices.DeleteFunc(t.read, func(other *readFile) bool { return other == r && t.forget(r, true) })
 	}
@@ -49,7 +65,31 @@ func (t *tracker) unread(v *view) []entry {
 		t.closeFile(v.left)
 		v.left = nil
 	}
-	return fresh
+	return fresh, gone
+}
+
+// clockTick is more than the times of files may be behind the clock.
+const clockTick = 10 * time.Millisecond
+
+// outlived reports whether a logger has gone on to remove files since it removed
+// this one: each file that it finishes makes it remove one.
+func (h *held) outlived(entries []entry) bool {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(h.Fd()), &st); err != nil {
+		return false
+	}
+	removed := time.Unix(st.Ctim.Unix())
+	since := 0
+	for _, e := range slices.Backward(entries) {
+		if !e.stamp.After(removed) {
+			break
+		}
+		since++
+		if since > 1 || e.stamp.After(removed.Add(clockTick)) {
+			return true
+		}
+	}
+	return false
 }
 
 // madeFrom reports whether a processor made a file of one that was read: their
