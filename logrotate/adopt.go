@@ -9,12 +9,11 @@ import (
 
 // adoption is what a killed logger left of the input that this one goes on with.
 type adoption struct {
-	found    bool
-	lostPipe bool // the line came from a pipe that is gone
-	line     line
-	takers   []fileInfo // folders that the rest of a long line goes to
-	lock     int        // descriptor of the locked lock file with the record
-	dir      fileInfo
+	found  bool
+	line   line
+	takers []fileInfo // folders that the rest of a long line goes to
+	lock   int        // descriptor of the locked lock file with the record
+	dir    fileInfo
 }
 
 // lockOf hands the lock of a folder over if adopt took it; else -1.
@@ -41,11 +40,7 @@ func (a *adoption) close() {
 // The record is in the first folder of the script that wrote it, which need not
 // be the first of this one.
 func (l *Logger) adopt() {
-	for _, word := range l.cfg.Script.folderWords() {
-		if l.adoptFrom(word) {
-			return
-		}
-	}
+	_ = slices.ContainsFunc(l.cfg.Script.folderWords(), l.adoptFrom)
 }
 
 func (l *Logger) adoptFrom(word string) bool {
@@ -73,11 +68,12 @@ func (l *Logger) adoptFrom(word string) bool {
 	if err != nil {
 		l.warn("unable to write to " + word + "/lock: " + errorText(err))
 	}
-	l.adopted = adoption{found: true, lostPipe: lost, lock: lock, dir: info}
+	l.adopted = adoption{found: true, lock: lock, dir: info}
 	r.loadLine(&l.adopted.line)
 	if lost && l.adopted.line.long {
 		l.adopted.line = line{} // its head is in the log
 	}
+	l.adopted.line.ends = l.adopted.line.started && (lost || l.adopted.line.ends)
 	for i := range r.folders() {
 		if e := r.entry(i); l.adopted.line.selected>>(i&63)&1 != 0 {
 			l.adopted.takers = append(l.adopted.takers, fileInfo{dev: e.dirDev, ino: e.dirIno})
@@ -111,10 +107,11 @@ func readRecord(lock int, r record) bool {
 	return err == nil && n == recordSize
 }
 
-// lostPipe returns whether the record is about another pipe than the input.
+// lostPipe returns whether the record is about another pipe than the input, or,
+// where the pipe has a name that outlives what was in it, about another content.
 func (l *Logger) lostPipe(r record) bool {
 	id, _ := r.identity()
-	return id != l.source.identity()
+	return id != l.source.identity() || r.committing() && !r.consumed() && l.source.available() < r.input()
 }
 
 // fits returns whether a record is of this run of the machine, and of this
@@ -133,33 +130,35 @@ func (l *Logger) fits(r record, dir int, info fileInfo) bool {
 	}
 	current, err := statAt(dir, "current")
 	if err == nil && current.ino == e.currentIno {
-		return e.before <= current.size && current.size <= e.after
+		return e.is(current)
 	}
 	// Killed in a rotation: the file has its next name, and nothing was written
 	// to a new current.
 	if err == nil && current.size > 0 || err != nil && !errors.Is(err, unix.ENOENT) {
 		return false
 	}
-	if previous, err := statAt(dir, "previous"); err == nil && previous.ino == e.currentIno {
-		return true
+	if previous, err := statAt(dir, "previous"); err == nil {
+		return e.is(previous)
 	}
-	return recentlyNamed(dir, e.currentIno)
+	return lastNamed(dir, e)
 }
 
-// recentlyNamed returns whether one of the newest finished files is the one with
-// this inode. A start that was killed early may have named an empty current
-// after it.
-func recentlyNamed(dir int, ino uint64) bool {
-	const recent = 8
+// is returns whether a file is the one that was current, as the commit left it.
+func (e entry) is(file fileInfo) bool {
+	return file.ino == e.currentIno && e.before <= file.size && file.size <= e.after
+}
+
+// lastNamed returns whether the newest finished file is the one that was current.
+// Starts that came no further than recovery may have named empty ones after it.
+func lastNamed(dir int, e entry) bool {
 	f := folder{dir: dir}
 	names, err := f.list()
 	if err != nil {
 		return false
 	}
-	all := inOrder(names)
-	for _, files := range all[max(len(all)-recent, 0):] {
-		if info, err := statAt(dir, files[0]); err == nil && info.ino == ino {
-			return true
+	for _, files := range slices.Backward(inOrder(names)) {
+		if file, err := statAt(dir, files[0]); err != nil || file.size > 0 {
+			return err == nil && e.is(file)
 		}
 	}
 	return false
@@ -175,20 +174,33 @@ func (l *Logger) rollBack(r record) {
 		}
 		for i := range r.folders() {
 			if e := r.entry(i); e.dirDev == info.dev && e.dirIno == info.ino {
-				l.takeBack(dir, word, e)
+				l.takeBack(dir, word, e, i > 0)
 			}
 		}
 		unix.Close(dir)
 	}
 }
 
-func (l *Logger) takeBack(dir int, word string, e entry) {
+// takeBack takes away what a commit wrote to one folder, if current is as that
+// left it and no other logger has the folder now. The lock of the first one is
+// held already.
+func (l *Logger) takeBack(dir int, word string, e entry, takeLock bool) {
+	if takeLock {
+		lock, err := openAt(dir, "lock", unix.O_RDWR, 0)
+		if err != nil {
+			return
+		}
+		defer unix.Close(lock)
+		if lockNow(lock) != nil {
+			return
+		}
+	}
 	fd, info, err := openRegular(dir, "current", unix.O_WRONLY, 0)
 	if err != nil {
 		return
 	}
 	defer unix.Close(fd)
-	if info.ino != e.currentIno || info.size <= e.before {
+	if info.ino != e.currentIno || e.before < 0 || info.size <= e.before || info.size > e.after {
 		return
 	}
 	if err := again(func() error { return unix.Ftruncate(fd, e.before) }); err != nil {

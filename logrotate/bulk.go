@@ -35,12 +35,9 @@ func (l *Logger) takeLines() bool {
 		return false
 	}
 	text := l.in[l.pos:l.end]
-	n := 0
+	n := bytes.LastIndexByte(text, '\n') + 1
 	// The first newline at or behind due ends the file.
-	if due := f.Size - tolerance - f.length(); due > int64(len(text)) {
-		n = bytes.LastIndexByte(text, '\n') + 1
-	} else {
-		due = max(due, 1)
+	if due := max(f.Size-tolerance-f.length(), 1); due <= int64(len(text)) {
 		near := text[:min(int64(len(text)), f.Size-f.length())]
 		if due > int64(len(near)) {
 			return false

@@ -72,7 +72,7 @@ func (l *Logger) restoreLine() {
 	if !l.adopted.found {
 		return
 	}
-	l.line.started, l.line.long = l.adopted.line.started, l.adopted.line.long
+	l.line.started, l.line.long, l.line.ends = l.adopted.line.started, l.adopted.line.long, l.adopted.line.ends
 	l.line.head = append(l.line.head[:0], l.adopted.line.head...)
 	l.line.selected = 0
 	for i, f := range l.folders {
@@ -80,12 +80,8 @@ func (l *Logger) restoreLine() {
 			l.line.selected |= 1 << (i & 63)
 		}
 	}
-	if l.adopted.lostPipe {
-		l.begin()
-		l.finishLine()
-	}
 	if l.peeking() {
-		l.beginCommitRestored()
+		l.saveRestored()
 	}
 }
 
@@ -97,14 +93,17 @@ func (l *Logger) clearOldRecords() {
 		if i == 0 && l.peeking() || !holdsRecord(f.lock) {
 			continue
 		}
+		if info, err := statFd(f.lock); err != nil || soleName(f.dir, "lock", info) != nil {
+			continue // it is, or may be, somebody else's file
+		}
 		if err := again(func() error { return unix.Ftruncate(f.lock, 0) }); err != nil {
 			l.warn("unable to empty " + f.word + "/lock: " + errorText(err))
 		}
 	}
 }
 
-// beginCommitRestored writes the line that was taken over into the new record.
-func (l *Logger) beginCommitRestored() {
+// saveRestored writes the line that was taken over into the new record.
+func (l *Logger) saveRestored() {
 	for i, f := range l.folders {
 		l.record.setEntry(i, entry{
 			dirDev: f.info.dev, dirIno: f.info.ino, currentIno: f.currentIno, before: f.bytes, after: f.bytes,

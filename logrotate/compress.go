@@ -17,9 +17,9 @@ import (
 	"scgikit/internal/tai64n"
 )
 
-// unfinished is the name of what is being compressed to. It has no "@", so that
+// compressing is the name of what is being compressed to. It has no "@", so that
 // no rotator counts, keeps or removes it as a finished file.
-const unfinished = "compressing"
+const compressing = "compressing"
 
 // copyBytes is how much is compressed between two looks at whether to stop.
 const copyBytes = 64 << 10
@@ -108,7 +108,7 @@ func compressible(name string) bool {
 // the names in the folder. Where a file is there with and without its suffix,
 // the one without goes on: it is whole for certain, whoever made the other.
 func finishCompressions(dir int, names []string) error {
-	err := unlinkIfThere(dir, unfinished)
+	err := unlinkIfThere(dir, compressing)
 	for _, name := range names {
 		base, ok := strings.CutSuffix(name, ".gz")
 		if !ok {
@@ -152,21 +152,21 @@ func (job compressionJob) run(cancel <-chan struct{}) error {
 	}
 	if err != nil {
 		// What stays after a crash is removed at the next start.
-		_ = unlinkIfThere(job.dir, unfinished)
+		_ = unlinkIfThere(job.dir, compressing)
 	}
 	return err
 }
 
 // write makes the compressed file, complete and on disk.
 func (job compressionJob) write(from *os.File, info fileInfo, cancel <-chan struct{}) error {
-	if err := unlinkIfThere(job.dir, unfinished); err != nil {
-		return fmt.Errorf("remove %s: %w", unfinished, err)
+	if err := unlinkIfThere(job.dir, compressing); err != nil {
+		return fmt.Errorf("remove %s: %w", compressing, err)
 	}
-	fd, err := openAt(job.dir, unfinished, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
+	fd, err := openAt(job.dir, compressing, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
 	if err != nil {
-		return fmt.Errorf("create %s: %w", unfinished, err)
+		return fmt.Errorf("create %s: %w", compressing, err)
 	}
-	to := os.NewFile(uintptr(fd), unfinished)
+	to := os.NewFile(uintptr(fd), compressing)
 	defer to.Close() //nolint:errcheck // it was written to disk before
 	if job.kind == Zstd {
 		err = zstdThrough(job.zstd, from, to, cancel)
@@ -181,10 +181,10 @@ func (job compressionJob) write(from *os.File, info fileInfo, cancel <-chan stru
 		return fmt.Errorf("compress %s: %w", job.name, io.ErrUnexpectedEOF)
 	}
 	if err := fchmod(fd, info.mode&0o777); err != nil {
-		return fmt.Errorf("set mode of %s: %w", unfinished, err)
+		return fmt.Errorf("set mode of %s: %w", compressing, err)
 	}
 	if err := fsync(fd); err != nil {
-		return fmt.Errorf("write %s to disk: %w", unfinished, err)
+		return fmt.Errorf("write %s to disk: %w", compressing, err)
 	}
 	return nil
 }
@@ -217,8 +217,8 @@ func (job compressionJob) publish(name string, info fileInfo) error {
 	if err := job.still(info); err != nil {
 		return err
 	}
-	if err := again(func() error { return unix.Renameat(job.dir, unfinished, job.dir, name) }); err != nil {
-		return fmt.Errorf("rename %s to %s: %w", unfinished, name, err)
+	if err := again(func() error { return unix.Renameat(job.dir, compressing, job.dir, name) }); err != nil {
+		return fmt.Errorf("rename %s to %s: %w", compressing, name, err)
 	}
 	return nil
 }
@@ -263,7 +263,7 @@ func gzipTo(to io.Writer, from io.Reader, cancel <-chan struct{}) error {
 		}
 		n, err := from.Read(buf)
 		if _, failed := z.Write(buf[:n]); failed != nil {
-			return fmt.Errorf("write %s: %w", unfinished, failed)
+			return fmt.Errorf("write %s: %w", compressing, failed)
 		}
 		if err == io.EOF {
 			break
@@ -273,7 +273,7 @@ func gzipTo(to io.Writer, from io.Reader, cancel <-chan struct{}) error {
 		}
 	}
 	if err := errors.Join(z.Close(), w.Flush()); err != nil {
-		return fmt.Errorf("write %s: %w", unfinished, err)
+		return fmt.Errorf("write %s: %w", compressing, err)
 	}
 	return nil
 }

@@ -308,7 +308,7 @@ func TestCompressNames(t *testing.T) {
 func TestCompressPlanted(t *testing.T) {
 	f := newCompressionFolder(t, Gzip)
 	victim := filepath.Join(t.TempDir(), "victim")
-	for _, name := range []string{unfinished, finishedLog + ".gz"} {
+	for _, name := range []string{compressing, finishedLog + ".gz"} {
 		if err := os.Symlink(victim, filepath.Join(f.path, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -325,7 +325,7 @@ func TestCompressPlanted(t *testing.T) {
 func TestFinishCompressions(t *testing.T) {
 	f := newCompressionFolder(t, Gzip)
 	const other = "@400000006b02b91700000000.u.zst"
-	for _, name := range []string{unfinished, finishedLog + ".gz", finishedLog + ".zst", other, "current.gz"} {
+	for _, name := range []string{compressing, finishedLog + ".gz", finishedLog + ".zst", other, "current.gz"} {
 		if err := os.WriteFile(filepath.Join(f.path, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}

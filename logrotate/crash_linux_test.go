@@ -29,6 +29,7 @@ func crash(l *Logger, background <-chan struct{}) {
 // another one go on: every line is there once, in every folder, also the one
 // that was incomplete.
 func TestCrashBetweenStages(t *testing.T) {
+	t.Parallel()
 	scripts := [][]string{
 		{"s4096", "n100000", "./a"},
 		{"t", "s9000", "n100000", "./a"},

@@ -2,6 +2,7 @@ package logrotate
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -15,19 +16,25 @@ import (
 type finisher struct {
 	folder *folder
 	busy   atomic.Bool
+	// running is the goroutine.
+	running sync.WaitGroup
+	// named is the file that got its name, if one did; unsettled says that this is
+	// not on disk yet, and that nothing was removed for it.
+	named     string
+	unsettled bool
 }
 
 // add takes previous over, and its descriptor with it. The finisher is idle.
 func (w *finisher) add(fd int) {
 	w.busy.Store(true)
-	go func() {
+	w.running.Go(func() {
 		if !w.complete(fd) {
 			w.folder.log.unfinished.Store(true)
 		}
 		w.folder.compress()
 		w.busy.Store(false)
 		w.folder.log.wake()
-	}()
+	})
 }
 
 // complete brings previous to its name. It returns false where the log is to end
@@ -49,18 +56,18 @@ func (w *finisher) complete(fd int) bool {
 // are too many. A file that is not there, or is no file of ours, is done with.
 func (w *finisher) name(file, suffix string) error {
 	f := w.folder
+	f.names.Lock()
+	defer f.names.Unlock()
 	info, err := statAt(f.dir, file)
 	if errors.Is(err, unix.ENOENT) {
-		return nil
+		return w.settle()
 	}
 	if err != nil {
 		return troubled(err, "stat "+f.word+"/"+file)
 	}
-	f.names.Lock()
-	defer f.names.Unlock()
-	name := ""
+	w.named = ""
 	if info.regular() && info.links == 1 {
-		if name, err = f.link(file, suffix); err != nil {
+		if w.named, err = f.link(file, suffix); err != nil {
 			return err
 		}
 		f.finishedFiles++
@@ -70,10 +77,24 @@ func (w *finisher) name(file, suffix string) error {
 	if err := unlinkIfThere(f.dir, file); err != nil {
 		return troubled(err, "remove "+f.word+"/"+file)
 	}
+	w.unsettled = true
+	return w.settle()
+}
+
+// settle brings the new name to disk and removes what is too much.
+func (w *finisher) settle() error {
+	if !w.unsettled {
+		return nil
+	}
+	f := w.folder
 	if err := syncFolder(f.dir); err != nil {
 		return troubled(err, "write "+f.word+" to disk")
 	}
-	return f.prune(name)
+	if err := f.prune(w.named); err != nil {
+		return err
+	}
+	w.unsettled = false
+	return nil
 }
 
 // link gives a file the next name.

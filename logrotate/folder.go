@@ -110,7 +110,7 @@ func (f *folder) recover() error {
 	if err := f.makeState(); err != nil {
 		return &StartError{"unable to write to " + f.word + "/state", err}
 	}
-	fd, err := createNew(f.dir, "current", unix.O_WRONLY|unix.O_APPEND, modeUnclean)
+	fd, err := createNew(f.dir, "current", unix.O_WRONLY|unix.O_APPEND)
 	if err != nil {
 		return &StartError{"unable to append to " + f.word + "/current", err}
 	}
@@ -119,7 +119,7 @@ func (f *folder) recover() error {
 
 // makeState makes an empty state in place of what is there.
 func (f *folder) makeState() error {
-	fd, err := createNew(f.dir, "state", unix.O_WRONLY, modeState)
+	fd, err := createNew(f.dir, "state", unix.O_WRONLY)
 	if errors.Is(err, unix.EEXIST) {
 		// It could not be removed; opening it says why it is of no use.
 		if fd, _, err = openRegular(f.dir, "state", unix.O_WRONLY, 0); err == nil {
@@ -138,7 +138,7 @@ func (f *folder) reuse() error {
 	if err != nil {
 		return &StartError{"unable to append to " + f.word + "/current", err}
 	}
-	if err := fchmod(fd, modeUnclean); err != nil {
+	if err := fchmod(fd, modeWritten); err != nil {
 		unix.Close(fd)
 		return &StartError{"unable to set mode of " + f.word + "/current", err}
 	}
@@ -177,9 +177,10 @@ func (f *folder) finishLeftovers() error {
 	if err := unlinkIfThere(f.dir, gone); err != nil {
 		return &StartError{"unable to remove " + f.word + "/" + gone, err}
 	}
-	f.finisher.name(kept, suffix)
-	f.finisher.name("current", ".u")
-	return nil
+	if err := f.finisher.name(kept, suffix); err != nil {
+		return startError(err)
+	}
+	return startError(f.finisher.name("current", ".u"))
 }
 
 // close gives the descriptors back, and with them the lock.

@@ -10,6 +10,7 @@ const maxLine = 1000
 type line struct {
 	started  bool
 	long     bool   // the head was passed on, the rest follows
+	ends     bool   // nothing follows: the pipe that it came from is gone
 	head     []byte // stamp and text so far, at most maxLine bytes; empty once it is long
 	selected uint64 // folders that a long line goes to, the first is bit 0; for the record
 }
@@ -160,7 +161,7 @@ func (l *Logger) finishLine() {
 	} else {
 		l.passOn(n.head, true)
 	}
-	n.started, n.long, n.head = false, false, n.head[:0]
+	n.started, n.long, n.ends, n.head = false, false, false, n.head[:0]
 }
 
 // alertSize is how much of a line an alert shows.

@@ -1,7 +1,6 @@
 package logrotate
 
 import (
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -55,6 +54,7 @@ type Logger struct {
 	hurried  bool // it has tried once more since it is to stop
 	rotating bool
 	closing  chan struct{} // closed by Close
+	closed   bool
 	zstd     string        // program that compresses
 	leaving  chan struct{} // closed by Stop: nobody may wait for better times any more
 	// unfinished: a finisher had trouble until the end.
@@ -203,11 +203,17 @@ func (l *Logger) KillSafe() bool { return l.record.mem != nil }
 // Err returns what ended the log, or nil if it was the end of the input or Stop.
 func (l *Logger) Err() error { return l.err }
 
-// Close gives all descriptors back, and with them the locks. It does not write
-// anything: that is done when Step says Done.
+// Close gives all descriptors back, and with them the locks. What is to be
+// written is written when Step says Done; before that, Close leaves the log as a
+// kill does. It waits for a processor that runs and stops what is compressed.
 func (l *Logger) Close() {
+	if l.closed {
+		return
+	}
+	l.closed = true
 	close(l.closing)
 	for _, f := range l.folders {
+		f.finisher.running.Wait()
 		f.stopCompression()
 	}
 	l.record.close()
@@ -223,63 +229,3 @@ func (l *Logger) Close() {
 	}
 	l.folders, l.statuses = nil, nil
 }
-
-// source is where lines come from.
-type source interface {
-	// fill puts input into b, at most all of it: 0 is the end, EAGAIN means that
-	// there is none now.
-	fill(b []byte) (int, error)
-	// consume takes input that fill has shown out of the pipe; its last bytes,
-	// as many as marker has, go there.
-	consume(input, marker []byte) error
-	// identity tells the pipe from all others.
-	identity() pipeIdentity
-	close()
-}
-
-// pipeIdentity is a pipe, and in which run of the machine.
-type pipeIdentity struct {
-	boot     [16]byte
-	dev, ino uint64
-}
-
-// plain reads from what is no pipe, or must not be peeked at.
-type plain struct{ fd int }
-
-// plainSize is how much is read at a time: what a kill may cost.
-const plainSize = 32 << 10
-
-// fill asks first whether there is anything, whatever the descriptor says about
-// blocking: a read that waits would hear no Stop.
-func (p plain) fill(b []byte) (int, error) {
-	ready := [1]unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
-	n := 0
-	err := again(func() (err error) {
-		if n, err = unix.Poll(ready[:], 0); n > 0 {
-			n, err = unix.Read(p.fd, b[:min(len(b), plainSize)])
-		} else if err == nil {
-			err = unix.EAGAIN
-		}
-		return err
-	})
-	return max(n, 0), err
-}
-
-func (plain) consume(_, _ []byte) error { return nil }
-
-func (plain) identity() pipeIdentity { return pipeIdentity{} }
-
-func (plain) close() {}
-
-// errReading is given with what reading said.
-type errReading struct{ err error }
-
-func (e *errReading) Error() string { return "unable to read input: " + errorText(e.err) }
-
-func (e *errReading) Unwrap() error { return e.err }
-
-// errShort is less from a pipe than was in it a moment ago.
-var errShort = errors.New("fewer bytes than there were")
-
-// errTrouble ends a log that was to stop while it could not write.
-var errTrouble = errors.New("stopped while there was trouble; what was not written is still in the pipe")

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,13 +17,12 @@ import (
 
 // testLog is a Logger in a folder of its own, on a pipe that outlives it.
 type testLog struct {
-	t        *testing.T
-	root     string
-	dir      int
-	in, out  *os.File // ends of the pipe
-	warnings []string
-	now      func() time.Time
-	plain    bool
+	t       *testing.T
+	root    string
+	dir     int
+	in, out *os.File // ends of the pipe
+	now     func() time.Time
+	plain   bool
 }
 
 func newTestLog(t *testing.T) *testLog {
@@ -69,13 +69,16 @@ func (l *testLog) run(input []byte, words ...string) {
 		l.t.Fatal(err)
 	}
 	logger := l.open(runner, words...)
-	go func() {
+	defer runner.Close()
+	var writer sync.WaitGroup
+	writer.Go(func() {
 		_, _ = l.out.Write(input)
 		_ = l.out.Close()
-	}()
+	})
 	if err := runner.Run(logger); err != nil {
 		l.t.Error(err)
 	}
+	writer.Wait()
 	logger.Close()
 }
 
@@ -153,6 +156,7 @@ func randomText(random *rand.Rand, lines int) []byte {
 // TestRotation compares the files with the rule, for scripts that take lines in
 // bulk and for scripts that look at each.
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	for seed := range 8 {
 		for _, look := range []bool{false, true} {
 			for _, stamp := range []string{"", "t", "T"} {

@@ -1,9 +1,10 @@
 // Package logrotate writes lines to folders of rotated files in the language
 // and with the disk format of multilog.
 //
-// A Logger carries out a Script on what it reads from one descriptor. It never
-// waits: Step does what can be done now and says what to wait for, so that one
-// loop can serve one log or a hundred. Runner is the loop for one.
+// A Logger carries out a Script on what it reads from one descriptor. Step waits
+// for no input and for no time, only for the disk: it does what can be done now
+// and says what to wait for, so that one loop can serve one log or a hundred.
+// Runner is the loop for one.
 //
 // Source: https://cr.yp.to/daemontools/multilog.html, daemontools 0.76.
 package logrotate
@@ -13,7 +14,7 @@ import "time"
 // Config is what a Logger works with.
 type Config struct {
 	Script Script
-	Input  int // descriptor that the lines come from; the Logger never closes it or changes its flags
+	Input  int // descriptor that the lines come from; the Logger never closes it or changes its flags, but may enlarge a pipe
 	// Dir is a descriptor of the folder that the names in the script start
 	// from, or unix.AT_FDCWD. The Logger does not close it.
 	Dir int

@@ -79,7 +79,7 @@ func (f *folder) list() ([]string, error) {
 // or too old ones, but never the file of the given name, which was finished just
 // now. The caller holds names.
 func (f *folder) prune(made string) error {
-	if f.MaxTotal == 0 && f.MaxAge == 0 && uint64(f.finishedFiles) < f.Keep { //nolint:gosec // a count
+	if f.MaxTotal == 0 && f.MaxAge == 0 && uint64(f.finishedFiles) < f.Keep { //nolint:gosec // a count, never negative
 		return nil // a folder that may hold thousands is not read each time
 	}
 	names, err := f.list()
@@ -96,7 +96,9 @@ func (f *folder) prune(made string) error {
 	}
 	for i, files := range all {
 		left := uint64(len(all) - i)
-		if left < f.Keep && (f.MaxTotal == 0 || total <= f.MaxTotal) && !f.tooOld(files[0]) {
+		// The newest is kept, however large it is.
+		tooMuch := f.MaxTotal > 0 && total > f.MaxTotal && left > 1
+		if left < f.Keep && !tooMuch && !f.tooOld(files[0]) {
 			return nil
 		}
 		if slices.Contains(files, made) {

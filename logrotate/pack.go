@@ -118,8 +118,7 @@ func (f *folder) endPacking() bool {
 }
 
 // nextToPack returns the oldest finished file that is not compressed, or "".
-// Behind one that could
-// not be compressed, only newer ones are looked at.
+// Behind one that could not be compressed, only newer ones are looked at.
 //
 // Between the two steps of naming a file it has two names, and would be refused.
 func (f *folder) nextToPack() string {

@@ -15,6 +15,7 @@ type peeker struct {
 	id      pipeIdentity
 	r, w    int
 	grown   bool
+	waits   bool // the kernel has no reads from pipes that do not wait
 	scratch [16 << 10]byte
 	iov     [inputSize/(16<<10) + 2]unix.Iovec
 }
@@ -75,12 +76,12 @@ func (p *peeker) close() {
 // fill shows the beginning of what is in the pipe. The bytes stay there until
 // consume.
 func (p *peeker) fill(b []byte) (int, error) {
-	n, errno := rawSyscall(unix.SYS_TEE, uintptr(p.fd), uintptr(p.w), uintptr(len(b)), unix.SPLICE_F_NONBLOCK)
+	n, errno := rawSyscall(unix.SYS_TEE, uintptr(p.fd), uintptr(p.w), uintptr(len(b)), unix.SPLICE_F_NONBLOCK, 0, 0)
 	if errno != 0 || n == 0 {
 		return 0, errnoError(errno)
 	}
 	for got := 0; got < n; {
-		m, errno := rawSyscall(unix.SYS_READ, uintptr(p.r), uintptr(unsafe.Pointer(&b[got])), uintptr(n-got), 0) //nolint:gosec // read(2) needs the address
+		m, errno := rawSyscall(unix.SYS_READ, uintptr(p.r), uintptr(unsafe.Pointer(&b[got])), uintptr(n-got), 0, 0, 0) //nolint:gosec // read(2) needs the address
 		if errno != 0 {
 			return 0, errnoError(errno)
 		}
@@ -106,28 +107,55 @@ func (p *peeker) grow() {
 // consume reads what fill has shown once more, this time for good. The last
 // bytes go to the marker, by the same call, which the kernel carries out as a
 // whole: it waits for nothing, since all of it is there, and a signal, SIGKILL
-// too, is only looked at where a read from a pipe would wait.
+// too, is only looked at where a read from a pipe would wait. Only from a pipe
+// that keeps its packets apart it takes a call for each of them.
 //
 // Source: linux/fs/pipe.c, pipe_read.
 func (p *peeker) consume(input, marker []byte) error {
-	left := len(input) - len(marker)
-	n := 0
-	for left > 0 {
-		size := min(left, len(p.scratch))
-		p.iov[n] = unix.Iovec{Base: &p.scratch[0]}
-		p.iov[n].SetLen(size)
-		left -= size
-		n++
-	}
-	p.iov[n] = unix.Iovec{Base: &marker[0]}
-	p.iov[n].SetLen(len(marker))
-	n++
-	got, errno := rawSyscall(unix.SYS_READV, uintptr(p.fd), uintptr(unsafe.Pointer(&p.iov[0])), uintptr(n), 0) //nolint:gosec // readv(2) needs the address
-	if errno != 0 {
-		return errnoError(errno)
-	}
-	if got != len(input) {
-		return errShort
+	for left := len(input); left > 0; {
+		got, errno := p.read(left-len(marker), marker)
+		if errno == unix.EAGAIN || errno == 0 && got == 0 {
+			return errShort
+		}
+		if errno != 0 {
+			return errnoError(errno)
+		}
+		left -= got
+		marker = marker[max(len(marker)-left, 0):]
 	}
 	return nil
+}
+
+// read reads n bytes to nowhere, and then to the marker. It does not wait where
+// another reader was faster, which could be for ever.
+func (p *peeker) read(n int, marker []byte) (int, unix.Errno) {
+	v := 0
+	for n > 0 {
+		size := min(n, len(p.scratch))
+		p.iov[v] = unix.Iovec{Base: &p.scratch[0]}
+		p.iov[v].SetLen(size)
+		n -= size
+		v++
+	}
+	p.iov[v] = unix.Iovec{Base: &marker[0]}
+	p.iov[v].SetLen(len(marker))
+	v++
+	if !p.waits {
+		const current = ^uintptr(0)                                                                                                                  // offset -1: as readv does
+		got, errno := rawSyscall(unix.SYS_PREADV2, uintptr(p.fd), uintptr(unsafe.Pointer(&p.iov[0])), uintptr(v), current, current, unix.RWF_NOWAIT) //nolint:gosec // preadv2(2) needs the address
+		if errno != unix.EOPNOTSUPP && errno != unix.ENOSYS {
+			return got, errno
+		}
+		p.waits = true
+	}
+	return rawSyscall(unix.SYS_READV, uintptr(p.fd), uintptr(unsafe.Pointer(&p.iov[0])), uintptr(v), 0, 0, 0) //nolint:gosec // readv(2) needs the address
+}
+
+// available returns how many bytes are in the pipe.
+func (p *peeker) available() uint64 {
+	n, err := unix.IoctlGetInt(p.fd, unix.TIOCINQ)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return uint64(n)
 }

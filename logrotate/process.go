@@ -66,7 +66,7 @@ func (w *finisher) runProcessor() error {
 	if err := f.keepResult("processed", modeFinished); err != nil {
 		return err
 	}
-	return f.keepResult("newstate", modeState)
+	return f.keepResult("newstate", modeWritten)
 }
 
 // processorFiles are what a processor is given.
@@ -99,7 +99,7 @@ func (f *folder) processorFiles() (*processorFiles, error) {
 		if err := unlinkIfThere(f.dir, name); err != nil {
 			return -1, err
 		}
-		return createNew(f.dir, name, unix.O_WRONLY, modeState)
+		return createNew(f.dir, name, unix.O_WRONLY)
 	}
 	if err := open(&p.previous, "previous", "read", read); err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (f *folder) processorFiles() (*processorFiles, error) {
 // keepResult brings a file that the processor wrote to disk. A processor may
 // have removed or replaced it.
 func (f *folder) keepResult(name string, mode uint32) error {
-	fd, _, err := openRegular(f.dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND, modeState)
+	fd, _, err := openRegular(f.dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND, modeWritten)
 	if err != nil {
 		return troubled(err, "create "+f.word+"/"+name)
 	}

@@ -13,9 +13,11 @@ import (
 // rawSyscall makes a system call that waits for nothing, without telling the
 // scheduler: handing the processor to another thread and back costs more than
 // the calls themselves where lines trickle in.
-func rawSyscall(number, a, b, c, d uintptr) (int, unix.Errno) {
+//
+//go:uintptrescapes
+func rawSyscall(number, a, b, c, d, e, f uintptr) (int, unix.Errno) {
 	for {
-		n, _, errno := syscall.RawSyscall6(number, a, b, c, d, 0, 0)
+		n, _, errno := syscall.RawSyscall6(number, a, b, c, d, e, f)
 		if errno != unix.EINTR {
 			return int(n), errno
 		}

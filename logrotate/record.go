@@ -23,6 +23,7 @@ import (
 //	  40  state: 8 bytes, the phase and the slot, changed by one store
 //	  48  tail, marker: 8 bytes each; equal once the input is taken
 //	  64  number of folders: 4 bytes
+//	  72  length of the input that a commit takes: 8 bytes
 //	 128  slots: 1280 bytes each
 //	2688  folders: 40 bytes each
 type record struct {
@@ -38,6 +39,7 @@ const (
 	recordTail    = 48
 	recordMarker  = 56
 	recordFolders = 64
+	recordInput   = 72
 	recordSlots   = 128
 	slotSize      = 1280
 	recordEntries = recordSlots + 2*slotSize
@@ -51,6 +53,7 @@ const (
 
 	flagStarted = 1
 	flagLong    = 2
+	flagEnds    = 4
 )
 
 // maxRecorded is how many folders a record has room for.
@@ -116,13 +119,19 @@ func (r record) expect(input []byte) (marker []byte) {
 	tail := r.mem[recordTail : recordTail+8]
 	mark := r.mem[recordMarker : recordMarker+8]
 	clear(tail)
-	clear(mark)
 	copy(tail, input[len(input)-n:])
-	for i := range n {
-		mark[i] = ^tail[i]
+	copy(mark, tail)
+	for i := range mark {
+		if i < n || n == 0 {
+			mark[i] = ^tail[i]
+		}
 	}
+	binary.LittleEndian.PutUint64(r.mem[recordInput:], uint64(len(input)))
 	return mark[:n]
 }
+
+// input returns how many bytes the commit takes out of the pipe.
+func (r record) input() uint64 { return binary.LittleEndian.Uint64(r.mem[recordInput:]) }
 
 // accept notes that the input is taken, where there was none to be read.
 func (r record) accept() {
@@ -163,7 +172,7 @@ func (r record) entry(i int) entry {
 	b := r.mem[recordEntries+i*entrySize:][:entrySize]
 	return entry{
 		dirDev: binary.LittleEndian.Uint64(b), dirIno: binary.LittleEndian.Uint64(b[8:]),
-		currentIno: binary.LittleEndian.Uint64(b[16:]),
+		currentIno: atomic.LoadUint64((*uint64)(unsafe.Pointer(&b[16]))),                                        //nolint:gosec // the mapping is aligned, and so are the offsets
 		before:     int64(binary.LittleEndian.Uint64(b[24:])), after: int64(binary.LittleEndian.Uint64(b[32:])), //nolint:gosec // sizes, written by setEntry
 	}
 }
@@ -172,9 +181,10 @@ func (r record) setEntry(i int, e entry) {
 	b := r.mem[recordEntries+i*entrySize:][:entrySize]
 	binary.LittleEndian.PutUint64(b, e.dirDev)
 	binary.LittleEndian.PutUint64(b[8:], e.dirIno)
-	binary.LittleEndian.PutUint64(b[16:], e.currentIno)
 	binary.LittleEndian.PutUint64(b[24:], uint64(e.before)) //nolint:gosec // sizes are not negative
 	binary.LittleEndian.PutUint64(b[32:], uint64(e.after))  //nolint:gosec // sizes are not negative
+	// Last, and not before: the sizes of a new file fit no old one.
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(&b[16])), e.currentIno) //nolint:gosec // the mapping is aligned, and so are the offsets
 }
 
 // saveLine puts the state of an incomplete line into the slot that the commit
@@ -187,6 +197,9 @@ func (r record) saveLine(l *line) {
 	}
 	if l.long {
 		flags |= flagLong
+	}
+	if l.ends {
+		flags |= flagEnds
 	}
 	binary.LittleEndian.PutUint32(b[slotFlags:], flags)
 	binary.LittleEndian.PutUint32(b[slotHead:], uint32(len(l.head))) //nolint:gosec // at most maxLine
@@ -205,7 +218,7 @@ func (r record) loadLine(l *line) {
 	if flags&flagStarted == 0 || n > maxLine {
 		return
 	}
-	l.started, l.long = true, flags&flagLong != 0
+	l.started, l.long, l.ends = true, flags&flagLong != 0, flags&flagEnds != 0
 	l.selected = binary.LittleEndian.Uint64(b[slotSelected:])
 	l.head = append(l.head[:0], b[slotText:slotText+int(n)]...)
 }

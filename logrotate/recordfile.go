@@ -2,9 +2,9 @@ package logrotate
 
 import "golang.org/x/sys/unix"
 
-// openRecord maps a record from the lock file of a folder. It takes only a file that is empty
-// or holds a record: anything else in it is somebody's. ok is false also where
-// the file system could fail a store to a mapped page later.
+// openRecord maps a record from the lock file of a folder. It takes only a file
+// that is empty or holds a record: anything else in it is somebody's. ok is false
+// also where the file system could fail a store to a mapped page later.
 func openRecord(dir, lock int, id pipeIdentity, folders int, keep bool) (r record, ok bool) {
 	info, err := statFd(lock)
 	if err != nil || soleName(dir, "lock", info) != nil || !mappable(lock) {

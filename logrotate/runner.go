@@ -2,7 +2,10 @@ package logrotate
 
 import (
 	"errors"
+	"fmt"
 	"math"
+	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -22,13 +25,21 @@ func NewRunner() (*Runner, error) {
 	if err := unix.Pipe(ends[:]); err != nil {
 		return nil, err
 	}
+	r := &Runner{wakeIn: ends[0], wakeup: ends[1], signalled: runtimeSignals()}
 	for _, fd := range ends {
 		unix.CloseOnExec(fd)
 		if err := unix.SetNonblock(fd, true); err != nil {
+			r.Close()
 			return nil, err
 		}
 	}
-	return &Runner{wakeIn: ends[0], wakeup: ends[1], signalled: runtimeSignals()}, nil
+	return r, nil
+}
+
+// Close gives the pipe back. Nothing may be asked of the Runner any more.
+func (r *Runner) Close() {
+	unix.Close(r.wakeIn)
+	unix.Close(r.wakeup)
 }
 
 // Stop ends the log after the line that has begun.
@@ -46,8 +57,26 @@ func (r *Runner) Rotate() {
 // Wake ends a wait. A byte that finds no room is not needed: others are there.
 func (r *Runner) Wake() { _, _ = unix.Write(r.wakeup, []byte{0}) }
 
-// Run has the Logger work until it is done.
-func (r *Runner) Run(l *Logger) error {
+// Run has the Logger work until it is done. A lock file that somebody cut off
+// under the record that is mapped from it ends the log with an error.
+func (r *Runner) Run(l *Logger) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		switch fault := recover().(type) {
+		case nil:
+		case interface {
+			runtime.Error
+			Addr() uintptr
+		}:
+			err = fmt.Errorf("the lock file was changed under the logger: %w", fault)
+		default:
+			panic(fault)
+		}
+	}()
+	return r.loop(l)
+}
+
+func (r *Runner) loop(l *Logger) error {
 	fds := [2]unix.PollFd{
 		{Fd: int32(r.wakeIn), Events: unix.POLLIN},    //nolint:gosec // descriptors are small
 		{Fd: int32(l.cfg.Input), Events: unix.POLLIN}, //nolint:gosec // descriptors are small

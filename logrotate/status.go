@@ -33,7 +33,7 @@ func (l *Logger) openStatuses() error {
 			return &StartError{"unable to create " + a.Word, err}
 		}
 		unix.Close(fd)
-		if s.fd, s.info, err = openRegular(l.cfg.Dir, a.Word, unix.O_WRONLY, 0); err != nil {
+		if s.fd, s.info, err = openStatus(l.cfg.Dir, a.Word); err != nil {
 			return &StartError{"unable to write to " + a.Word, err}
 		}
 		for _, earlier := range l.statuses {
@@ -44,6 +44,15 @@ func (l *Logger) openStatuses() error {
 		l.statuses = append(l.statuses, s)
 	}
 	return nil
+}
+
+// openStatus opens a regular file with one name, or a device such as /dev/null.
+func openStatus(dir int, name string) (int, fileInfo, error) {
+	if info, err := statAt(dir, name); err == nil && info.mode&unix.S_IFMT == unix.S_IFCHR {
+		fd, err := openAt(dir, name, unix.O_WRONLY, 0)
+		return fd, info, err
+	}
+	return openRegular(dir, name, unix.O_WRONLY, 0)
 }
 
 // note keeps a line until the next write.

@@ -92,7 +92,11 @@ func (l *Logger) advance() bool {
 // read gets input and works on it.
 func (l *Logger) read() bool {
 	switch {
-	case l.pos < l.end && !(l.stopping && l.peeking() && !l.line.started):
+	case l.line.ends:
+		l.begin()
+		l.finishLine()
+		return true
+	case l.pos < l.end && (!l.stopping || !l.peeking() || l.line.started):
 		l.begin()
 		l.take()
 		return true
@@ -200,14 +204,19 @@ func (l *Logger) pause(err error) bool {
 // nothing: what is half written is taken back, and its input is still in the
 // pipe.
 func (l *Logger) abandon() bool {
-	if l.stage <= consuming && !l.peeking() {
-		return false
+	if !l.peeking() && (l.stage <= consuming || l.pos < l.end || l.line.started) {
+		return false // what was read is in memory only
 	}
 	if l.stage == writing || l.stage == consuming {
 		for _, f := range l.folders {
-			if f.written > 0 && unix.Ftruncate(f.current, max(f.bytes-int64(f.written), 0)) != nil {
+			before := f.bytes - int64(f.written)
+			if f.written == 0 || before < 0 {
+				continue
+			}
+			if unix.Ftruncate(f.current, before) != nil {
 				return false
 			}
+			f.bytes, f.written = before, 0
 		}
 		l.record.abandon()
 	}

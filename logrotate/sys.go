@@ -12,8 +12,7 @@ import (
 const (
 	modeLock     = 0o600
 	modeStatus   = 0o600
-	modeState    = 0o644
-	modeUnclean  = 0o644 // of current, while lines are written to it
+	modeWritten  = 0o644 // of current, while lines are written to it, and of the others
 	modeFinished = 0o744 // the x bit says: complete, and on disk
 	finishedBit  = 0o100
 )
@@ -93,13 +92,13 @@ func soleName(dir int, name string, file fileInfo) error {
 	return err
 }
 
-// createNew makes a file that was not there, with exactly this mode.
-func createNew(dir int, name string, flags int, mode uint32) (int, error) {
+// createNew makes a file that was not there, with the mode of what is written.
+func createNew(dir int, name string, flags int) (int, error) {
 	fd, err := openAt(dir, name, flags|unix.O_CREAT|unix.O_EXCL, 0o600)
 	if err != nil {
 		return -1, err
 	}
-	if err := fchmod(fd, mode); err != nil {
+	if err := fchmod(fd, modeWritten); err != nil {
 		// Left there, it would be in the way of the next try.
 		_ = unlinkIfThere(dir, name)
 		unix.Close(fd)

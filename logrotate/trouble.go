@@ -1,6 +1,9 @@
 package logrotate
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // trouble is something that has to be tried again: what multilog prints as
 // "unable to ACTION, pausing: ERROR".
@@ -19,6 +22,15 @@ func troubled(err error, action string) error {
 		return nil
 	}
 	return &trouble{action, err}
+}
+
+// startError makes an error that would be tried again one that a start ends with;
+// nil stays nil.
+func startError(err error) error {
+	if t, ok := errors.AsType[*trouble](err); ok {
+		return &StartError{"unable to " + t.action, t.err}
+	}
+	return err
 }
 
 func (l *Logger) warn(message string) {
@@ -49,6 +61,8 @@ func (l *Logger) pauseOrLeave() (leaving bool) {
 	defer timer.Stop()
 	select {
 	case <-l.leaving:
+		return true
+	case <-l.closing:
 		return true
 	case <-timer.C:
 		return false

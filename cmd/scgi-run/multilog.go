@@ -57,6 +57,7 @@ func runMultilog(args []string) int {
 	if err != nil {
 		return multilogFatal("unable to create pipe: " + err.Error())
 	}
+	defer runner.Close()
 	obeySignals(runner)
 	script, err := logrotate.ParseScript(args)
 	if err != nil {
