@@ -95,7 +95,7 @@ func (f *folder) prune(made string) error {
 		}
 	}
 	for i, files := range all {
-		left := uint64(len(all) - i)
+		left := uint64(len(all) - i) //nolint:gosec // i is less
 		// The newest is kept, however large it is.
 		tooMuch := f.MaxTotal > 0 && total > f.MaxTotal && left > 1
 		if left < f.Keep && !tooMuch && !f.tooOld(files[0]) {
