@@ -43,10 +43,11 @@ service folder, below ` + strings.Join(serviceFolders(), ", ") + ` or --out-dir.
 --dir reads a folder without any description.
 
 TIME is how long ago (90s, 2h, 7d, 1h30m), today, yesterday, 2026-11-22,
-'2026-11-22 10:37', '2026-11-22 10:37:10.5', 2026-11-22T10:37:10Z or a TAI64N
-label. Without a zone it is local time, or UTC with --utc. Lines without a stamp
-go with the stamped line before them, and in a log without stamps with their
-file.
+'2026-11-22 10:37', '2026-11-22 10:37:10.5', 2026-11-22T10:37:10Z, a TAI64N
+label, or what is shown of a line. Without a zone it is local time, or UTC with
+--utc; svlogd's 2026-11-22_10:37:10.5 is UTC. --until takes the whole microsecond
+of a time. Lines without a stamp go with the stamped line before them, and in a
+log without stamps with their file. --grep sees the first 1 MiB of a line.
 
 The stamp of a line is shown as local time, and on a terminal control characters
 of the text are written as \xNN. --raw prints what is stored. With -o json each
@@ -64,7 +65,7 @@ Control-C, which is its ordinary end and so exit code 0.`,
 					return err
 				}
 			}
-			return nil
+			return noEmptyValue(cmd, &flags)
 		},
 		ValidArgsFunction: func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 			return e.logNames(cmd.Context()), cobra.ShellCompDirectiveNoFileComp
@@ -101,20 +102,34 @@ func (e *env) logs(ctx context.Context, flags *logsFlags, apps []string) error {
 	if err != nil {
 		return err
 	}
-	places, err := e.logPlaces(ctx, flags.dirs, apps)
+	places, skipped, err := e.logPlaces(ctx, flags.dirs, apps)
 	if err != nil {
 		return err
 	}
 	if flags.rotate {
-		return e.rotateLogs(places)
+		return e.rotateLogs(places, skipped)
 	}
-	r := &logReader{env: e, opt: opt}
+	r := &logReader{env: e, opt: opt, skipped: skipped}
 	defer r.close()
 	if err := r.open(places); err != nil {
 		return err
 	}
 	e.emitted = true // with -o json, no line at all is a result, too
 	return r.show(ctx, flags)
+}
+
+// noEmptyValue refuses an empty value, which is that of an unset variable in a
+// script rather than no wish at all.
+func noEmptyValue(cmd *cobra.Command, flags *logsFlags) error {
+	for _, name := range []string{"since", "until", "lines", "grep"} {
+		if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+			return usagef("leave it out, or give it a value", "--%s: the value is empty", name)
+		}
+	}
+	if slices.Contains(flags.dirs, "") {
+		return usagef("the working directory is .", "--dir: the value is empty")
+	}
+	return nil
 }
 
 // options turns the flags into what logread takes.
@@ -134,6 +149,9 @@ func (flags *logsFlags) options(now time.Time) (opt logread.Options, err error) 
 		if *f.to, err = parseLogTime(f.text, now.In(zone)); err != nil {
 			return opt, usagef("for example 2h, 7d, today, '2026-11-22 10:37', or 2026-11-22T10:37:10Z", "%s: %w", f.flag, err)
 		}
+	}
+	if !opt.Until.IsZero() {
+		opt.Until = lastMoment(flags.until, opt.Until)
 	}
 	if flags.grep != "" {
 		if opt.Match, err = regexp.Compile(flags.grep); err != nil {
@@ -167,6 +185,8 @@ type logReader struct {
 	opt     logread.Options
 	sources []*logread.Source
 	damaged []error
+	skipped []error // why there is no log of some instances
+	denied  error   // the first of these that says that it may not be read
 }
 
 func (r *logReader) close() {
@@ -175,7 +195,8 @@ func (r *logReader) close() {
 	}
 }
 
-// open opens every log, or none.
+// open opens the logs. One that was named must be there, and at least one of
+// the others.
 func (r *logReader) open(places []logPlace) error {
 	r.opt.Warn = func(err error) {
 		r.damaged = append(r.damaged, err)
@@ -183,16 +204,26 @@ func (r *logReader) open(places []logPlace) error {
 	}
 	for _, p := range places {
 		s, err := logread.Open(p.name, p.dir, r.opt)
-		switch {
-		case errors.Is(err, fs.ErrPermission):
-			return failf(exitPermission, "read it as root, or as the user of the logger", "%w", err)
-		case err != nil:
-			return failf(exitNoApp, "", "%w", err)
+		if err != nil {
+			if err = openFailure(err); p.named {
+				return err
+			}
+			r.skipped = append(r.skipped, err)
+			continue
 		}
 		r.env.detail("%s: %s", p.name, p.dir)
 		r.sources = append(r.sources, s)
 	}
-	return nil
+	var err error
+	r.denied, err = r.env.tellSkipped(len(r.sources), r.skipped)
+	return err
+}
+
+func openFailure(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return failf(exitPermission, "read it as root, or as the user of the logger", "%w", err)
+	}
+	return failf(exitNoApp, "", "%w", err)
 }
 
 // show prints the lines that there are, and those that come.
@@ -265,12 +296,17 @@ func (r *logReader) drain(ctx context.Context, merger *logread.Merger, p *logPri
 	}
 }
 
-// outcome is an error where a file could not be read to its end.
+// outcome is an error where a file could not be read to its end, or a log not at
+// all.
 func (r *logReader) outcome() error {
 	if len(r.damaged) == 0 {
-		return nil
+		return r.denied
 	}
 	code := exitFailed
+	if r.denied != nil {
+		r.env.talk("%v", r.denied)
+		code = exitPermission
+	}
 	if slices.ContainsFunc(r.damaged, func(err error) bool { return errors.Is(err, fs.ErrPermission) }) {
 		code = exitPermission
 	}

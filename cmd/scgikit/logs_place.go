@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,8 +16,9 @@ import (
 
 // logPlace is a log: the app or instance whose it is, and its folder.
 type logPlace struct {
-	name string
-	dir  string
+	name  string
+	dir   string
+	named bool // on the command line, and not only its app
 }
 
 // serviceFolders are where svscan looks for services: daemontools' own place,
@@ -24,35 +26,55 @@ type logPlace struct {
 func serviceFolders() []string { return []string{"/service", "/etc/service", "/var/service"} }
 
 // logPlaces finds the folders of logs: those named by --dir, else those of the
-// apps, or of all of them.
-func (e *env) logPlaces(ctx context.Context, dirs, apps []string) ([]logPlace, error) {
+// apps, or of all of them. An instance that was not named and has no log is in
+// skipped.
+func (e *env) logPlaces(ctx context.Context, dirs, apps []string) (places []logPlace, skipped []error, err error) {
 	if len(dirs) > 0 {
 		if len(apps) > 0 {
-			return nil, usagef("leave one of them out", "--dir names a folder, and %s an app", apps[0])
+			return nil, nil, usagef("leave one of them out", "--dir names a folder, and %s an app", apps[0])
 		}
-		var places []logPlace
 		for _, dir := range dirs {
-			places = append(places, logPlace{dir, e.path(dir)})
+			places = append(places, logPlace{dir, e.path(dir), true})
 		}
-		return places, nil
+		return places, nil, nil
 	}
 	project, _, err := e.load(ctx, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	instances, err := chosenInstances(project, apps)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var places []logPlace
 	for _, inst := range instances {
+		named := slices.Contains(apps, inst.Service())
 		dir, err := e.findLog(inst)
-		if err != nil {
-			return nil, err
+		switch {
+		case err == nil:
+			places = append(places, logPlace{inst.Service(), dir, named})
+		case named:
+			return nil, nil, err
+		default:
+			skipped = append(skipped, err)
 		}
-		places = append(places, logPlace{inst.Service(), dir})
 	}
-	return places, nil
+	return places, skipped, nil
+}
+
+// tellSkipped tells why logs are left out. It fails where no log is left.
+// Otherwise denied is the first that may not be read, for the end to tell.
+func (e *env) tellSkipped(left int, skipped []error) (denied, err error) {
+	for i, err := range skipped {
+		switch {
+		case left == 0 && i == len(skipped)-1:
+			return nil, err
+		case left > 0 && denied == nil && errors.Is(err, fs.ErrPermission):
+			denied = err
+		default:
+			e.talk("%v", err)
+		}
+	}
+	return denied, nil
 }
 
 // chosenInstances returns the instances that the words name, in the order of
@@ -125,14 +147,20 @@ func (e *env) logFolders(inst *appfile.App) []string {
 // findLog returns the folder of an instance's log.
 func (e *env) findLog(inst *appfile.App) (string, error) {
 	dirs := e.logFolders(inst)
+	missing := fmt.Errorf("there is no log of %s: looked in %s", inst.Service(), strings.Join(dirs, ", "))
 	for _, dir := range dirs {
 		info, err := os.Stat(dir)
 		switch {
 		case err == nil && info.IsDir():
 			return dir, nil
+		case err == nil:
+			missing = fmt.Errorf("%w; %s is no folder", missing, dir)
+		case errors.Is(err, fs.ErrNotExist):
 		case errors.Is(err, fs.ErrPermission):
 			return "", failf(exitPermission, "read it as root, or as the user of the logger", "%w", err)
+		default:
+			missing = fmt.Errorf("%w; %w", missing, err)
 		}
 	}
-	return "", failf(exitNoApp, "has it been started? --dir DIR reads the log in another folder", "there is no log of %s: looked in %s", inst.Service(), strings.Join(dirs, ", "))
+	return "", failf(exitNoApp, "has it been started? --dir DIR reads the log in another folder", "%w", missing)
 }

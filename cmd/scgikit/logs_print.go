@@ -175,7 +175,7 @@ func (r *runes) each(piece []byte, last bool, put func(c rune, bytes []byte)) {
 }
 
 // escaper writes text for a terminal: what a terminal obeys, or shows in
-// another order than it is read, is written as \xNN or \uNNNN.
+// another order than it is read, is written as \xNN, \uNNNN or \UNNNNNNNN.
 type escaper struct{ runes }
 
 func (x *escaper) write(w *bufio.Writer, piece []byte) { x.each(piece, false, x.put(w)) }
@@ -187,6 +187,8 @@ func (x *escaper) put(w *bufio.Writer) func(rune, []byte) {
 		switch {
 		case c == utf8.RuneError && len(bytes) == 1, c < ' ' && c != '\t', c == 0x7f:
 			_, _ = fmt.Fprintf(w, `\x%02x`, bytes[0]) // the newline has the error
+		case obeyed(c) && c > 0xffff:
+			_, _ = fmt.Fprintf(w, `\U%08x`, c) // as above
 		case obeyed(c):
 			_, _ = fmt.Fprintf(w, `\u%04x`, c) // as above
 		default:

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"slices"
 )
 
 // Why no logger can be asked.
 var (
-	errNoLogger  = errors.New("no logger runs there: nobody holds its lock")
-	errNotLogger = errors.New("is held by a program that does not expect ALRM, so it is no logger")
+	errNoLogger   = errors.New("no logger runs there: nobody holds its lock")
+	errNotLogger  = errors.New("which does not expect ALRM and so is no logger")
+	errUnsafeLock = errors.New("is a link or no file, and so no logger's")
 )
 
 // rotated is what --rotate did for one log.
@@ -21,11 +24,15 @@ type rotated struct {
 }
 
 // rotateLogs asks the loggers of the folders to begin a new file. All are asked,
-// although one can not be.
-func (e *env) rotateLogs(places []logPlace) error {
+// although one can not be, and each once.
+func (e *env) rotateLogs(places []logPlace, skipped []error) error {
 	done := []rotated{}
+	denied, err := e.tellSkipped(len(places), skipped)
+	if err != nil {
+		return err
+	}
 	var failed []error
-	for _, p := range places {
+	for _, p := range onePerFolder(places) {
 		pid, err := askRotation(p.dir)
 		if err != nil {
 			failed = append(failed, rotationFailure(p, err))
@@ -46,6 +53,9 @@ func (e *env) rotateLogs(places []logPlace) error {
 			return err
 		}
 	}
+	if denied != nil {
+		failed = append(failed, denied)
+	}
 	if len(failed) == 0 {
 		return nil
 	}
@@ -55,13 +65,30 @@ func (e *env) rotateLogs(places []logPlace) error {
 	return failed[0]
 }
 
+// onePerFolder leaves out places whose folder is that of one before.
+func onePerFolder(places []logPlace) []logPlace {
+	var out []logPlace
+	var known []fs.FileInfo
+	for _, p := range places {
+		info, err := os.Stat(p.dir)
+		if err == nil && slices.ContainsFunc(known, func(other fs.FileInfo) bool { return os.SameFile(info, other) }) {
+			continue
+		}
+		if err == nil {
+			known = append(known, info)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
 func rotationFailure(p logPlace, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return failf(exitPermission, "ask as root, or as the user of the logger", "%s: %w", p.dir, err)
 	case errors.Is(err, fs.ErrNotExist):
 		return failf(exitNoApp, "", "%s: there is no log: %w", p.dir, err)
-	case errors.Is(err, errNotLogger):
+	case errors.Is(err, errNotLogger), errors.Is(err, errUnsafeLock):
 		return failf(exitRefused, "", "%s/lock %w", p.dir, err)
 	case errors.Is(err, errNoLogger):
 		return failf(exitNotRunning, "", "%s: %w", p.dir, err)

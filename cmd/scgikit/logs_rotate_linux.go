@@ -32,7 +32,7 @@ func askRotation(dir string) (pid int, err error) {
 		return 0, err
 	}
 	if lock.Mode&unix.S_IFMT != unix.S_IFREG || lock.Nlink != 1 {
-		return 0, errors.New("lock is a link or no file, and so no logger's")
+		return 0, errUnsafeLock
 	}
 	pid, err = holder(&lock)
 	if err != nil {
@@ -52,7 +52,7 @@ func askRotation(dir string) (pid int, err error) {
 		return 0, errNoLogger
 	}
 	if !catches(pid, unix.SIGALRM) {
-		return 0, fmt.Errorf("by process %d, %w", pid, errNotLogger)
+		return 0, fmt.Errorf("is held by process %d, %w", pid, errNotLogger)
 	}
 	return pid, unix.PidfdSendSignal(fd, unix.SIGALRM, nil, 0)
 }

@@ -38,6 +38,10 @@ func TestParseLogTime(t *testing.T) {
 		"2026-11-20T10:37:10":         time.Date(2026, 11, 20, 10, 37, 10, 0, zone),
 		"2026-11-20T10:37:10Z":        time.Date(2026, 11, 20, 10, 37, 10, 0, time.UTC),
 		"2026-11-20T10:37:10.5+01:00": time.Date(2026, 11, 20, 9, 37, 10, 5e8, time.UTC),
+		"2026-11-20 10:37:10.243331Z": time.Date(2026, 11, 20, 10, 37, 10, 243331e3, time.UTC),
+		"2026-11-20 10:37:10Z":        time.Date(2026, 11, 20, 10, 37, 10, 0, time.UTC),
+		"2026-11-20_09:42:37.00000":   time.Date(2026, 11, 20, 9, 42, 37, 0, time.UTC),
+		"2026-11-20_09:42:37.12345":   time.Date(2026, 11, 20, 9, 42, 37, 123450e3, time.UTC),
 		"@400000006b02b9160e80ca6c":   time.Date(2026, 11, 22, 9, 42, 36, 243321452, time.UTC),
 	}
 	for text, want := range tests {
@@ -48,6 +52,21 @@ func TestParseLogTime(t *testing.T) {
 	for _, text := range []string{"", "h", "2", "-2h", "2y", "2026-11-31", "2026-11-20 25:00", "10:37", "tomorrow", "@40", "999999999999999999999s", "9999999d", " 2h", "2h "} {
 		if got, err := parseLogTime(text, now); err == nil {
 			t.Errorf("%q is %v", text, got)
+		}
+	}
+}
+
+func TestLastMoment(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for text, want := range map[string]time.Duration{
+		"2026-11-20 10:37:10.243331": 999, "2026-11-20 10:37:10.243331Z": 999, "2026-11-20T10:37:10.5+01:00": 999,
+		"2026-11-20 10:37:10": 999, "2026-11-20_09:42:37.00000": 999,
+		"2026-11-20T10:37:10.2433310Z": 0, "2026-11-20T10:37:10.243331000+01:00": 0, "2026-11-20 10:37:10.243331452": 0,
+		"2026-11-20": 0, "2026-11-20 10:37": 0, "2h": 0, "now": 0, "@400000006b02b9160e80ca6c": 0,
+	} {
+		if got := lastMoment(text, now).Sub(now); got != want {
+			t.Errorf("%s: %v later, want %d ns", text, got, want)
 		}
 	}
 }
@@ -63,7 +82,7 @@ func TestEscape(t *testing.T) {
 		"user\u202egnp.exe \u2066\u2069":  `user\u202egnp.exe \u2066\u2069`,
 		"\u2028\u2029\u200f\ufeff\u00ad":  `\u2028\u2029\u200f\ufeff\u00ad`,
 		"bad \xff\xc3( \x9b \xe6\x97":     `bad \xff\xc3( \x9b \xe6\x97`,
-		"\U000e0041":                      `\ue0041`,
+		"\U000e0041":                      `\U000e0041`,
 		"\ufffd is a character":           "\ufffd is a character",
 	}
 	for text, want := range tests {
@@ -289,7 +308,7 @@ func TestLogsRotate(t *testing.T) {
 			}
 			var out, stderr bytes.Buffer
 			e := &env{stdin: strings.NewReader(""), stdout: &out, stderr: &stderr, lookup: func(string) (string, bool) { return "", false }}
-			if code := e.execute(t.Context(), []string{"logs", "--rotate", "--dir", log}); code != exitOK || !strings.Contains(out.String(), fmt.Sprintf("process %d\n", cmd.Process.Pid)) {
+			if code := e.execute(t.Context(), []string{"logs", "--rotate", "--dir", log, "--dir", log + "/."}); code != exitOK || !strings.HasSuffix(out.String(), fmt.Sprintf("process %d\n", cmd.Process.Pid)) || strings.Count(out.String(), "\n") != 1 {
 				t.Errorf("ends with %d: %s%s", code, out.String(), stderr.String())
 			}
 			awaitFinished(t, log)
@@ -352,7 +371,8 @@ func TestRotateNoLogger(t *testing.T) {
 	}
 	var stdout, stderr bytes.Buffer
 	e := &env{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, lookup: func(string) (string, bool) { return "", false }}
-	if code := e.execute(t.Context(), []string{"logs", "--rotate", "--dir", dir}); code != exitRefused {
+	want := fmt.Sprintf("%s/lock is held by process %d, which does not expect ALRM", dir, cmd.Process.Pid)
+	if code := e.execute(t.Context(), []string{"logs", "--rotate", "--dir", dir}); code != exitRefused || !strings.Contains(stderr.String(), want) {
 		t.Errorf("ends with %d: %s", code, stderr.String())
 	}
 	in.Close()

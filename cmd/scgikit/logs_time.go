@@ -30,8 +30,11 @@ func parseLogTime(text string, now time.Time) (time.Time, error) {
 	case agoPattern.MatchString(text):
 		return ago(text, now)
 	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return t, nil
+	const stamped, svlogd = "2006-01-02 15:04:05Z07:00", "2006-01-02_15:04:05"
+	for _, layout := range []string{time.RFC3339, stamped, svlogd} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
 	}
 	for _, layout := range []string{time.DateOnly, "2006-01-02 15:04", time.DateTime} {
 		for _, between := range []string{" ", "T"} {
@@ -42,6 +45,18 @@ func parseLogTime(text string, now time.Time) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("%q is not a time", text)
+}
+
+// clockPattern is a time of day with seconds and at most microseconds.
+var clockPattern = regexp.MustCompile(`\d\d:\d\d:\d\d(?:[.,]\d{1,6})?(?:Z|[+-]\d\d:\d\d)?$`)
+
+// lastMoment returns the end of the microsecond that a text names: lines are
+// shown with microseconds, and what is shown of one selects it.
+func lastMoment(text string, t time.Time) time.Time {
+	if clockPattern.MatchString(text) {
+		return t.Add(time.Microsecond - time.Nanosecond)
+	}
+	return t
 }
 
 // ago returns the time that is so long before now. A day has 24 hours.
