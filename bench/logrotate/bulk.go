@@ -59,7 +59,7 @@ func (b *bench) tables() ([]*table, error) {
 		return nil, err
 	}
 	// Short lines cost the most for each byte, so there are fewer bytes of them.
-	short, err := b.makeInput("16-byte lines", b.size/2, shortLine)
+	short, err := b.makeInput("16-byte lines", b.size/3, shortLine)
 	if err != nil {
 		return nil, err
 	}

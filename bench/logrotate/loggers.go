@@ -54,7 +54,7 @@ func allLoggers(bin string) []logger {
 		{name: "s6-log -b t", program: "s6-log", args: []string{"-b", "-l", maxLine, maxSize, maxFiles, "t", "./log"}, stamp: 26},
 		{name: "rotatelogs", program: "rotatelogs", args: []string{"-n", "200", "./log/access", "16M"}},
 		{name: "cat >file", program: "cat", output: "log/current"},
-		{name: "dd, fsync", program: "dd", args: []string{"of=log/current", "bs=128k", "iflag=fullblock", "conv=fsync", "status=none"}},
+		{name: "dd, fsync", program: "dd", args: []string{"of=log/current", "bs=128k", "conv=fsync", "status=none"}},
 		{name: "scgi-run", program: scgirun, args: ours(maxSize, maxFiles)},
 		{name: "scgi-run t", program: scgirun, args: ours("t", maxSize, maxFiles), stamp: 26},
 		{name: "scgi-run T", program: scgirun, args: ours("T", maxSize, maxFiles), stamp: 28},
