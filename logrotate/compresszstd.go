@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // zstdProgram has the zstd library, and zstdFilter is its command that
@@ -49,14 +50,22 @@ func findZstd() (path string, err error) {
 	return "", errNoZstd
 }
 
-// zstdThrough lets the program compress from one file to the other.
+// zstdThrough lets the program compress from one file to the other. It has a
+// process group of its own: a TERM for the whole group of the logger, which
+// supervisors and shells send, is not for it. Where a signal ends it all the
+// same, nothing is lost, and the next start tries again.
 func zstdThrough(program string, from, to *os.File, cancel <-chan struct{}) error {
+	attributes := dieWithUs()
+	if attributes == nil {
+		attributes = new(syscall.SysProcAttr)
+	}
+	attributes.Setpgid = true
 	child, err := os.StartProcess(program, []string{zstdProgram, zstdFilter}, &os.ProcAttr{
 		// Nothing of this process's environment reaches it, but that it is to
 		// use one processor.
 		Env:   []string{"GOMAXPROCS=1"},
 		Files: []*os.File{from, to, os.Stderr},
-		Sys:   dieWithUs(),
+		Sys:   attributes,
 	})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", program, err)
@@ -81,6 +90,9 @@ func zstdThrough(program string, from, to *os.File, cancel <-chan struct{}) erro
 	}
 	if err != nil {
 		return fmt.Errorf("wait for %s: %w", program, err)
+	}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return errCompressionStopped
 	}
 	if !state.Success() {
 		return fmt.Errorf("%s %s: %s", program, zstdFilter, state)
