@@ -21,9 +21,17 @@ usage: scgi-run tai64nlocal
 exit codes: 0 end of input, 111 input or output is broken
 `
 
-// runTAI64NLocal is tai64nlocal of daemontools 0.76, byte by byte, but for
-// years that no int holds, where the original crashes: such a line stays as it
-// is.
+// runTAI64NLocal is tai64nlocal of daemontools 0.76 with the C library of GNU,
+// byte by byte, but for these:
+//
+//   - years that no int holds, where the original crashes: such a line stays as
+//     it is
+//   - time zones with leap seconds (TZ=right/…), which are not counted here
+//   - offsets of more than 24 hours in TZ, which that library cuts to 24 and
+//     package time does not
+//   - a TZ with a summer time and no rules for it, such as CET-1CEST: that library
+//     looks into the file posixrules, and here it has the rules of the USA of
+//     today for every year
 func runTAI64NLocal(args []string) int {
 	if asksHelp(args) {
 		return help(tai64nlocalHelp)
