@@ -157,8 +157,12 @@ func lastNamed(dir int, e entry) bool {
 		return false
 	}
 	for _, files := range slices.Backward(inOrder(names)) {
-		if file, err := statAt(dir, files[0]); err != nil || file.size > 0 {
-			return err == nil && e.is(file)
+		file, err := statAt(dir, files[0])
+		if err == nil && e.is(file) {
+			return true
+		}
+		if err != nil || file.size > 0 {
+			return false
 		}
 	}
 	return false

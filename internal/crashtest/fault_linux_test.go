@@ -15,7 +15,8 @@ import (
 )
 
 // faults are the errors that system calls are made to give. Those that only the
-// Go run-time makes are left out: it ends the process, as it must.
+// Go run-time makes are left out: it ends the process, as it must. So is EAGAIN of
+// what takes the input, which says that somebody else took it.
 func faults() map[string][]string {
 	return map[string][]string{
 		"write":      {"EIO", "ENOSPC", "EINTR"},
@@ -30,7 +31,7 @@ func faults() map[string][]string {
 		"getdents64": {"EIO"},
 		"close":      {"EIO"},
 		"tee":        {"EIO", "EINTR", "ENOMEM"},
-		"preadv2":    {"EIO", "EINTR", "EAGAIN", "EOPNOTSUPP", "ENOSYS"},
+		"preadv2":    {"EIO", "EINTR", "EOPNOTSUPP", "ENOSYS"},
 		"readv":      {"EIO", "EINTR"},
 		"read":       {"EIO", "EINTR"},
 		"poll":       {"EINTR"},
