@@ -34,15 +34,17 @@ func TestLogsPermission(t *testing.T) {
 			}
 		}
 	}
+	shops := twoShops(t, dir)
 	tests := []struct {
-		dir, out, stderr string
+		what, dir, out, stderr string
 	}{
-		{log, "", "hint: read it as root, or as the user of the logger"},
-		{unreadable, "current\n", "@400000006b02b7d200000000.s: permission denied"},
+		{"--dir", log, "", "hint: read it as root, or as the user of the logger"},
+		{"--dir", unreadable, "current\n", "@400000006b02b7d200000000.s: permission denied"},
+		{"--file", shops, "of shop-1\n", "shop-2/log/main: permission denied"},
 	}
 	for _, tt := range tests {
-		cmd := exec.CommandContext(t.Context(), program, "logs", "--dir", tt.dir)
-		cmd.Env = []string{"HOME=/", goRaceEnv}
+		cmd := exec.CommandContext(t.Context(), program, "logs", tt.what, tt.dir)
+		cmd.Env = []string{"HOME=/", "SCGIKIT_ROOT=" + filepath.Join(dir, "root"), goRaceEnv}
 		cmd.Dir = "/"
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		var stderr strings.Builder
@@ -52,6 +54,36 @@ func TestLogsPermission(t *testing.T) {
 			t.Errorf("%s: %v, code %d, %q, %s", tt.dir, err, code, out, stderr.String())
 		}
 	}
+}
+
+// twoShops describes two instances in a folder, of which one has a log that not
+// everybody may read.
+func twoShops(t *testing.T, dir string) (description string) {
+	t.Helper()
+	for name, mode := range map[string]os.FileMode{"shop-1": 0o755, "shop-2": 0o700} {
+		log := filepath.Join(dir, "root", "service", name, "log", "main")
+		if err := os.MkdirAll(log, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(log, "current"), []byte("of "+name+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(log, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	description = filepath.Join(dir, "shop.yaml")
+	text := `apiVersion: scgikit/v1
+name: shop
+type: server
+run: {command: [/srv/shop/serve, "${port}"], user: www, instances: 2}
+listen: {tcp: 127.0.0.1:8050}
+http: {mount: /shop/}
+`
+	if err := os.WriteFile(description, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return description
 }
 
 // goRaceEnv keeps a program with the race detector from sleeping at its end.
@@ -71,6 +103,10 @@ func copyOfTest(t *testing.T, dir string) string {
 	}
 	defer from.Close()
 	path := filepath.Join(dir, "scgikit")
+	// A process that another test starts meanwhile would have the copy open to
+	// write for a moment, and so it could not be started.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
 	if err != nil {
 		t.Fatal(err)
