@@ -141,6 +141,7 @@ func TestCompressGzip(t *testing.T) {
 }
 
 func TestCompressZstd(t *testing.T) {
+	real := need.Program(t, "zstd")
 	bin := t.TempDir()
 	build := exec.CommandContext(t.Context(), need.Program(t, "go"), "build", "-buildvcs=false", "-o", bin+"/", "scgikit/cmd/scgikit")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -157,10 +158,6 @@ func TestCompressZstd(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.want(finishedLog + ".zst")
-	real, _ := need.Find("zstd")
-	if real == "" {
-		need.Missing(t, "zstd")
-	}
 	got, err := exec.CommandContext(t.Context(), real, "-dc", filepath.Join(f.path, finishedLog+".zst")).Output()
 	if err != nil || !bytes.Equal(got, f.content) {
 		t.Errorf("zstd -dc: %v, %d bytes of %d", err, len(got), len(f.content))
