@@ -130,8 +130,9 @@ func (t *tracker) find(v *view, fresh []entry, r *readFile) found {
 	if r.label != "" && slices.ContainsFunc(v.entries, func(e entry) bool { return e.label == r.label }) {
 		return found{entry: -1, here: true}
 	}
-	// With a name somewhere else, it was moved away by hand.
-	return found{entry: -1, here: r.file.links() > 0, last: true}
+	// It has a name that was not seen: a logger has just given it that, or it was
+	// moved away by hand.
+	return found{entry: -1, here: r.file.links() > 0}
 }
 
 // successor returns which of the new files holds the lines of one that has been
