@@ -165,13 +165,14 @@ func (t *tracker) settle(parts []*part) {
 		}
 		begins[p] = before // an empty file stays where it is
 	}
-	// Lines of one batch have one stamp: what waits comes last.
+	// Lines of one batch have one stamp, and so has a line that one logger began
+	// and the next one ended: then the file that has no name yet comes last.
 	rank := func(p *part) int {
 		switch {
 		case p.file != nil:
-			return 1
-		case p.entry.unclean:
 			return 2
+		case p.entry.unclean:
+			return 1
 		}
 		return 0
 	}
