@@ -119,3 +119,17 @@ func TestTornTakenBack(t *testing.T) {
 	same(t, "told", *told, nil)
 	same(t, "read later", texts(t, open(t, dir, all())), []string{"one", "LONGER", "two"})
 }
+
+// TestSameStamp: a logger that was killed leaves a file and a line that it had
+// begun, with the stamp that the file has; that line begins the next file, which
+// comes second though it has no name yet.
+func TestSameStamp(t *testing.T) {
+	t.Parallel()
+	dir := files{
+		finished(1, ".s"): stamped(0, "one"),
+		finished(2, ".u"): stamped(1, "two"),
+		"previous":        stamped(1, "three"),
+		"current":         stamped(2, "four"),
+	}.write(t)
+	same(t, "lines", texts(t, open(t, dir, all())), []string{"one", "two", "three", "four"})
+}
