@@ -122,14 +122,16 @@ func TestTornTakenBack(t *testing.T) {
 
 // TestSameStamp: a logger that was killed leaves a file and a line that it had
 // begun, with the stamp that the file has; that line begins the next file, which
-// comes second though it has no name yet.
+// comes second, whether it has a name yet or not.
 func TestSameStamp(t *testing.T) {
 	t.Parallel()
 	dir := files{
 		finished(1, ".s"): stamped(0, "one"),
 		finished(2, ".u"): stamped(1, "two"),
-		"previous":        stamped(1, "three"),
-		"current":         stamped(2, "four"),
+		finished(3, ".s"): stamped(1, "three"),
+		finished(4, ".u"): stamped(3, "four"),
+		"previous":        stamped(3, "five"),
+		"current":         stamped(4, "six"),
 	}.write(t)
-	same(t, "lines", texts(t, open(t, dir, all())), []string{"one", "two", "three", "four"})
+	same(t, "lines", texts(t, open(t, dir, all())), []string{"one", "two", "three", "four", "five", "six"})
 }

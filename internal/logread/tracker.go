@@ -1,7 +1,6 @@
 package logread
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -166,17 +165,8 @@ func (t *tracker) settle(parts []*part) {
 		begins[p] = before // an empty file stays where it is
 	}
 	// Lines of one batch have one stamp, and so has a line that one logger began
-	// and the next one ended: then the file that has no name yet comes last.
-	rank := func(p *part) int {
-		switch {
-		case p.file != nil:
-			return 2
-		case p.entry.unclean:
-			return 1
-		}
-		return 0
-	}
-	slices.SortStableFunc(last, func(a, b *part) int { return cmp.Or(begins[a].Compare(begins[b]), rank(a)-rank(b)) })
+	// and the next one ended: then the names say it.
+	slices.SortStableFunc(last, func(a, b *part) int { return begins[a].Compare(begins[b]) })
 }
 
 // know remembers the names of the finished files.
