@@ -14,15 +14,20 @@ func (l *Logger) beginCommit() {
 	if !l.peeking() {
 		return
 	}
+	l.noteFolders()
+	l.record.saveLine(&l.line)
+	l.marker = l.record.expect(l.in[l.from:l.pos])
+	l.record.begin()
+}
+
+// noteFolders notes the size of every current, now and with what is pending.
+func (l *Logger) noteFolders() {
 	for i, f := range l.folders {
 		l.record.setEntry(i, entry{
 			dirDev: f.info.dev, dirIno: f.info.ino, currentIno: f.currentIno,
 			before: f.bytes, after: f.bytes + int64(f.pending()),
 		})
 	}
-	l.record.saveLine(&l.line)
-	l.marker = l.record.expect(l.in[l.from:l.pos])
-	l.record.begin()
 }
 
 // consume takes the input out of the pipe that has been worked on.
@@ -104,11 +109,7 @@ func (l *Logger) clearOldRecords() {
 
 // saveRestored writes the line that was taken over into the new record.
 func (l *Logger) saveRestored() {
-	for i, f := range l.folders {
-		l.record.setEntry(i, entry{
-			dirDev: f.info.dev, dirIno: f.info.ino, currentIno: f.currentIno, before: f.bytes, after: f.bytes,
-		})
-	}
+	l.noteFolders()
 	l.record.saveLine(&l.line)
 	l.record.end()
 }

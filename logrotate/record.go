@@ -13,7 +13,7 @@ import (
 //
 // A commit is: note the sizes that the files have, write to the files, take the
 // input out of the pipe. Whether the last step was done is known exactly,
-// because it is one readv(2) whose last bytes land in the record. What a line
+// because it is one vectored read whose last bytes land in the record. What a line
 // that is still incomplete needs is in one of two slots; the commit changes
 // from one to the other.
 //
