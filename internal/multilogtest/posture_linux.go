@@ -2,6 +2,7 @@ package multilogtest
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -30,14 +31,16 @@ func rests(pid int) bool {
 	if signalled(pid) {
 		return false
 	}
-	waits := false
+	waits, clock := false, clockThread(pid, threads)
 	for i, thread := range threads {
 		switch blockedIn(fmt.Sprintf("/proc/%d/task/%s", pid, thread.Name())) {
 		case busy:
 			return false
 		case ticks:
-			if len(threads) == 1 {
-				return false // multilog's pause
+			// multilog's pause; and a thread of Go's that is about to take work
+			// over from another sleeps for a moment too.
+			if i != clock {
+				return false
 			}
 			runs[i] = ""
 		case awaitsInput:
@@ -46,6 +49,27 @@ func rests(pid int) bool {
 		}
 	}
 	return waits && unchanged(pid, threads, runs)
+}
+
+// clockThread returns which of the threads is the Go runtime's own that wakes by
+// the clock, or -1: the first that a Go program starts.
+//
+// Source: runtime/proc.go of Go, main and sysmon.
+func clockThread(pid int, threads []os.DirEntry) int {
+	clock, first := -1, math.MaxInt
+	for i, thread := range threads {
+		id, err := strconv.Atoi(thread.Name())
+		if err != nil || id == pid {
+			continue
+		}
+		if id < pid {
+			id += math.MaxInt32 // the numbers have begun again from the lowest
+		}
+		if id < first {
+			clock, first = i, id
+		}
+	}
+	return clock
 }
 
 // unchanged says whether there are the same threads as before, and none of them
