@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"scgikit/internal/djberr"
 )
 
 // adoption is what a killed logger left of the input that this one goes on with.
@@ -28,7 +30,7 @@ func (a *adoption) lockOf(dir fileInfo) int {
 
 func (a *adoption) close() {
 	if a.found && a.lock >= 0 {
-		unix.Close(a.lock)
+		unlock(a.lock)
 		a.lock = -1
 	}
 }
@@ -49,14 +51,14 @@ func (l *Logger) adoptFrom(word string) bool {
 		return false
 	}
 	defer unix.Close(dir)
-	lock, lockInfo, err := openRegular(dir, "lock", unix.O_RDWR, 0)
+	lock, lockInfo, err := openRegular(dir, "lock", unix.O_RDWR, 0, l.cfg.Owner)
 	if err != nil {
 		return false
 	}
 	// A logger that still runs has its lock, and its record is its own.
 	r := record{mem: make([]byte, recordSize)}
 	if lockInfo.size < recordSize || lockNow(lock) != nil || !readRecord(lock, r) || !l.fits(r, dir, info) {
-		unix.Close(lock)
+		unlock(lock)
 		return false
 	}
 	lost := l.lostPipe(r)
@@ -66,7 +68,7 @@ func (l *Logger) adoptFrom(word string) bool {
 	r.settle()
 	_, err = unix.Pwrite(lock, r.mem[recordState:recordState+8], recordState)
 	if err != nil {
-		l.warn("unable to write to " + word + "/lock: " + errorText(err))
+		l.warn("unable to write to " + word + "/lock: " + djberr.Text(err))
 	}
 	l.adopted = adoption{found: true, lock: lock, dir: info}
 	r.loadLine(&l.adopted.line)
@@ -88,14 +90,13 @@ func (a *adoption) takes(dir fileInfo) bool {
 	return slices.ContainsFunc(a.takers, func(t fileInfo) bool { return t.dev == dir.dev && t.ino == dir.ino })
 }
 
-// lookAt opens a folder that is there.
+// lookAt opens a folder that is there, and the owner's.
 func (l *Logger) lookAt(word string) (int, fileInfo, error) {
-	dir, err := unix.Openat(l.cfg.Dir, word, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	dir, info, err := openFolderAt(l.cfg.Dir, word, 0)
 	if err != nil {
 		return -1, fileInfo{}, err
 	}
-	info, err := statFd(dir)
-	if err != nil {
+	if err := l.cfg.Owner.acceptFolder(info); err != nil {
 		unix.Close(dir)
 		return -1, fileInfo{}, err
 	}
@@ -194,12 +195,12 @@ func (l *Logger) takeBack(dir int, word string, e entry, takeLock bool) {
 		if err != nil {
 			return
 		}
-		defer unix.Close(lock)
+		defer unlock(lock)
 		if lockNow(lock) != nil {
 			return
 		}
 	}
-	fd, info, err := openRegular(dir, "current", unix.O_WRONLY, 0)
+	fd, info, err := openRegular(dir, "current", unix.O_WRONLY, 0, l.cfg.Owner)
 	if err != nil {
 		return
 	}
@@ -208,6 +209,6 @@ func (l *Logger) takeBack(dir int, word string, e entry, takeLock bool) {
 		return
 	}
 	if err := again(func() error { return unix.Ftruncate(fd, e.before) }); err != nil {
-		l.warn("unable to take back the end of " + word + "/current, lines may be there twice: " + errorText(err))
+		l.warn("unable to take back the end of " + word + "/current, lines may be there twice: " + djberr.Text(err))
 	}
 }

@@ -64,7 +64,7 @@ func (l *Logger) takeStamped() bool {
 	size := l.stampSize
 	stamp := [32]byte{}
 	copy(stamp[:], l.stamp[:])
-	base := f.base()
+	base := f.start
 	// What is pending may grow to this length without a rotation being due.
 	due := f.Size - tolerance - base
 	room := int(min(int64(cap(f.out)), f.Size-base))

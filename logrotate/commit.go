@@ -4,10 +4,12 @@ import (
 	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"scgikit/internal/djberr"
 )
 
 // peeking returns whether input stays in the pipe until it is written.
-func (l *Logger) peeking() bool { return l.record.mem != nil }
+func (l *Logger) peeking() bool { return l.peeks }
 
 // beginCommit notes in the record what is going to be written.
 func (l *Logger) beginCommit() {
@@ -41,7 +43,7 @@ func (l *Logger) consume() bool {
 	}
 	switch {
 	case errors.Is(err, errShort):
-		l.warn("the pipe that is the input has another reader, which takes lines away")
+		l.warn(robbedMessage)
 		l.record.accept()
 	case err != nil:
 		return l.pause(troubled(err, "take input out of the pipe"))
@@ -57,14 +59,16 @@ func (l *Logger) consume() bool {
 func (l *Logger) startRecord() {
 	if l.source != nil {
 		if r, ok := openRecord(l.folders[0].dir, l.folders[0].lock, l.source.identity(), len(l.folders), l.adopted.found); ok {
-			l.record = r
+			l.record, l.peeks = r, true
 		} else {
-			l.source.close()
 			l.source = nil
 		}
 	}
 	if l.source == nil {
 		l.source = plain{l.cfg.Input}
+		if !l.shares() {
+			l.buffers.Close() // its pipe is of no use
+		}
 	}
 	l.restoreLine()
 	if l.peeking() || l.adopted.found {
@@ -102,7 +106,7 @@ func (l *Logger) clearOldRecords() {
 			continue // it is, or may be, somebody else's file
 		}
 		if err := again(func() error { return unix.Ftruncate(f.lock, 0) }); err != nil {
-			l.warn("unable to empty " + f.word + "/lock: " + errorText(err))
+			l.warn("unable to empty " + f.word + "/lock: " + djberr.Text(err))
 		}
 	}
 }
@@ -145,6 +149,7 @@ func (l *Logger) clearRecord() {
 	if !l.peeking() {
 		return
 	}
+	l.peeks, l.parked = false, false
 	l.record.close()
 	_ = again(func() error { return unix.Ftruncate(l.folders[0].lock, 0) }) // at worst a record that says nothing
 }

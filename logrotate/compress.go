@@ -39,6 +39,7 @@ type compressionJob struct {
 	kind  Compression // Gzip or Zstd
 	zstd  string      // what findZstd found; for Zstd
 	names *sync.Mutex // held while names of finished files change
+	owner *Owner      // of the files, if it is not this process's user
 }
 
 // compression is a job that is carried out.
@@ -137,7 +138,7 @@ func (job compressionJob) run(cancel <-chan struct{}) error {
 	if job.kind == Uncompressed || !compressible(job.name) {
 		return fmt.Errorf("compress %s: %w", job.name, unix.EINVAL)
 	}
-	fd, info, err := openRegular(job.dir, job.name, unix.O_RDONLY, 0)
+	fd, info, err := openRegular(job.dir, job.name, unix.O_RDONLY, 0, job.owner)
 	if errors.Is(err, unix.ENOENT) {
 		return errPruned
 	}
@@ -168,8 +169,11 @@ func (job compressionJob) write(from *os.File, info fileInfo, cancel <-chan stru
 	}
 	to := os.NewFile(uintptr(fd), compressing)
 	defer to.Close() //nolint:errcheck // it was written to disk before
+	if err := job.owner.give(fd); err != nil {
+		return fmt.Errorf("give %s to its owner: %w", compressing, err)
+	}
 	if job.kind == Zstd {
-		err = zstdThrough(job.zstd, from, to, cancel)
+		err = zstdThrough(job.zstd, from, to, job.owner, cancel)
 	} else {
 		err = gzipTo(to, from, cancel)
 	}

@@ -54,8 +54,8 @@ func findZstd() (path string, err error) {
 // process group of its own: a TERM for the whole group of the logger, which
 // supervisors and shells send, is not for it. Where a signal ends it all the
 // same, nothing is lost, and the next start tries again.
-func zstdThrough(program string, from, to *os.File, cancel <-chan struct{}) error {
-	attributes := dieWithUs()
+func zstdThrough(program string, from, to *os.File, owner *Owner, cancel <-chan struct{}) error {
+	attributes := owner.become(dieWithUs())
 	if attributes == nil {
 		attributes = new(syscall.SysProcAttr)
 	}

@@ -25,6 +25,7 @@ type folder struct {
 	current    int // descriptor of current
 	currentIno uint64
 	bytes      int64     // in current
+	start      int64     // size that current has where what is pending begins
 	since      time.Time // when current got its first line; for RotateAfter
 	out        []byte    // for current, before borrowed
 	borrowed   []byte    // for current: a piece of the input buffer
@@ -56,16 +57,9 @@ func openFolder(l *Logger, word string, settings Settings) (*folder, error) {
 }
 
 func (f *folder) open() error {
-	// Whatever is wrong shows when the folder is opened.
-	_ = unix.Mkdirat(f.log.cfg.Dir, f.word, 0o700)
-	err := again(func() (err error) {
-		f.dir, err = unix.Openat(f.log.cfg.Dir, f.word, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		return err
-	})
-	if err != nil {
-		return &StartError{"unable to open directory " + f.word, err}
-	}
-	if f.info, err = statFd(f.dir); err != nil {
+	f.log.makeFolder(f.word)
+	var err error
+	if f.dir, f.info, err = f.log.lookAt(f.word); err != nil {
 		return &StartError{"unable to open directory " + f.word, err}
 	}
 	if f.lock = f.log.adopted.lockOf(f.info); f.lock < 0 {
@@ -84,7 +78,26 @@ func (f *folder) takeLock() (err error) {
 	if f.lock, err = openAt(f.dir, "lock", unix.O_RDWR|unix.O_CREAT, modeLock); err != nil {
 		return err
 	}
+	if owner := f.log.cfg.Owner; owner != nil {
+		info, err := statFd(f.lock)
+		if err == nil {
+			err = soleName(f.dir, "lock", info)
+		}
+		if err == nil {
+			err = owner.accept(f.lock, info)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return lockNow(f.lock)
+}
+
+// unlock gives a lock back. To close the descriptor is not enough for that: a
+// child of this process that is about to be another program has it, too.
+func unlock(fd int) {
+	_ = again(func() error { return unix.Flock(fd, unix.LOCK_UN) }) // it may not be locked
+	unix.Close(fd)
 }
 
 func lockNow(fd int) error {
@@ -110,7 +123,7 @@ func (f *folder) recover() error {
 	if err := f.makeState(); err != nil {
 		return &StartError{"unable to write to " + f.word + "/state", err}
 	}
-	fd, err := createNew(f.dir, "current", unix.O_WRONLY|unix.O_APPEND)
+	fd, err := createNew(f.dir, "current", unix.O_WRONLY|unix.O_APPEND, f.log.cfg.Owner)
 	if err != nil {
 		return &StartError{"unable to append to " + f.word + "/current", err}
 	}
@@ -119,10 +132,10 @@ func (f *folder) recover() error {
 
 // makeState makes an empty state in place of what is there.
 func (f *folder) makeState() error {
-	fd, err := createNew(f.dir, "state", unix.O_WRONLY)
+	fd, err := createNew(f.dir, "state", unix.O_WRONLY, f.log.cfg.Owner)
 	if errors.Is(err, unix.EEXIST) {
 		// It could not be removed; opening it says why it is of no use.
-		if fd, _, err = openRegular(f.dir, "state", unix.O_WRONLY, 0); err == nil {
+		if fd, _, err = openRegular(f.dir, "state", unix.O_WRONLY, 0, f.log.cfg.Owner); err == nil {
 			err = again(func() error { return unix.Ftruncate(fd, 0) })
 		}
 	}
@@ -134,7 +147,7 @@ func (f *folder) makeState() error {
 
 // reuse appends to a current that was ended cleanly. Nothing else is looked at.
 func (f *folder) reuse() error {
-	fd, _, err := openRegular(f.dir, "current", unix.O_WRONLY|unix.O_APPEND, 0)
+	fd, _, err := openRegular(f.dir, "current", unix.O_WRONLY|unix.O_APPEND, 0, f.log.cfg.Owner)
 	if err != nil {
 		return &StartError{"unable to append to " + f.word + "/current", err}
 	}
@@ -185,7 +198,11 @@ func (f *folder) finishLeftovers() error {
 
 // close gives the descriptors back, and with them the lock.
 func (f *folder) close() {
-	for _, fd := range []*int{&f.current, &f.renamed, &f.lock, &f.dir} {
+	if f.lock >= 0 {
+		unlock(f.lock)
+		f.lock = -1
+	}
+	for _, fd := range []*int{&f.current, &f.renamed, &f.dir} {
 		if *fd >= 0 {
 			unix.Close(*fd)
 			*fd = -1
@@ -193,19 +210,11 @@ func (f *folder) close() {
 	}
 }
 
-// base returns the size that current has where what is pending begins.
-func (f *folder) base() int64 {
-	if f.fresh {
-		return 0
-	}
-	return f.bytes
-}
-
 // pending returns how many bytes are still to be written.
 func (f *folder) pending() int { return len(f.out) + len(f.borrowed) - f.written }
 
 // length returns the size that current has after what is pending.
-func (f *folder) length() int64 { return f.base() + int64(len(f.out)+len(f.borrowed)) }
+func (f *folder) length() int64 { return f.start + int64(len(f.out)+len(f.borrowed)) }
 
 // full returns whether a rotation is due where a line ends at this length.
 func (f *folder) full(length int64) bool { return length >= f.Size-tolerance }
@@ -213,5 +222,8 @@ func (f *folder) full(length int64) bool { return length >= f.Size-tolerance }
 // beginBatch forgets what was written, and finds out whether current has room.
 func (f *folder) beginBatch() {
 	f.out, f.borrowed, f.written = f.out[:0], nil, 0
-	f.fresh = f.bytes >= f.Size
+	f.start, f.fresh = f.bytes, f.bytes >= f.Size
+	if f.fresh {
+		f.start = 0
+	}
 }

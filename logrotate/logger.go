@@ -1,16 +1,11 @@
 package logrotate
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
-)
-
-// Sizes of buffers. More than this is hardly faster, and costs memory.
-const (
-	inputSize  = 192 << 10
-	outputSize = 288 << 10
 )
 
 // step is an action of a script, ready to be carried out.
@@ -33,17 +28,25 @@ type Logger struct {
 	source  source
 	adopted adoption // what a killed logger left
 	record  record
+	peeks   bool   // input stays in the pipe until it is written; the record says how far
+	parked  bool   // the record is not mapped
 	marker  []byte // part of the record that the end of the input is to be read into
 
-	in        []byte // input; in[pos:end] is not worked on
-	pos, end  int
-	from      int // in[from:pos] is what the commit takes out of the pipe
-	line      line
-	stampSize int
-	stamp     [maxStamp]byte // of lines that begin in the input at hand
-	bulk      func() bool
-	full      bool // what is pending has to be written first
-	alerts    []byte
+	buffers  *Buffers
+	work     *workspace // nil while the buffers are given back; in, alerts and the folders' out are in it
+	in       []byte     // input; in[pos:end] is not worked on
+	pos, end int
+	from     int // in[from:pos] is what the commit takes out of the pipe
+	// aside: the buffers were given back within a commit, which takes asideInput
+	// bytes out of the pipe.
+	aside      bool
+	asideInput int
+	line       line
+	stampSize  int
+	stamp      [maxStamp]byte // of lines that begin in the input at hand
+	bulk       func() bool
+	full       bool // what is pending has to be written first
+	alerts     []byte
 
 	stage    stage
 	wait     Wait
@@ -67,12 +70,24 @@ type Logger struct {
 // again.
 func Open(cfg Config) (*Logger, error) {
 	l := &Logger{cfg: cfg, leaving: make(chan struct{}), closing: make(chan struct{}), newline: [1]byte{'\n'}}
-	if l.cfg.Compressors == nil {
+	compresses := func(a Action) bool { return a.Settings.Compression != Uncompressed }
+	if l.cfg.Compressors == nil && slices.ContainsFunc(cfg.Script.Actions, compresses) {
 		l.cfg.Compressors = make(chan struct{}, 1)
 	}
 	l.stampSize = cfg.Script.Stamp.size()
-	l.line.head = make([]byte, 0, maxLine)
-	if err := l.open(); err != nil {
+	if l.buffers = cfg.Buffers; l.buffers == nil {
+		l.buffers = NewBuffers()
+		l.line.head = make([]byte, 0, maxLine)
+	}
+	err := error(nil)
+	if l.guards() {
+		if err = guarded(l.open); err != nil && !isStartError(err) {
+			err = &StartError{"unable to go on with the record", err}
+		}
+	} else {
+		err = l.open()
+	}
+	if err != nil {
 		l.Close()
 		return nil, err
 	}
@@ -110,9 +125,8 @@ func (l *Logger) open() error {
 		}
 		l.steps = append(l.steps, s)
 	}
-	l.in = make([]byte, inputSize)
-	for _, f := range l.folders {
-		f.out = make([]byte, 0, outputSize)
+	if !l.shares() {
+		l.attach()
 	}
 	l.chooseBulk()
 	l.startRecord()
@@ -155,7 +169,7 @@ func (l *Logger) openPeek() {
 	if n == 0 || n > min(maxRecorded, 64) {
 		return
 	}
-	if p, ok := openPeeker(l.cfg.Input); ok {
+	if p, ok := openPeeker(l.cfg.Input, l.buffers); ok {
 		l.source = p
 	}
 }
@@ -198,7 +212,7 @@ func (l *Logger) Rotate() { l.rotating = true }
 
 // KillSafe returns whether a kill -9 loses and doubles nothing as long as the
 // pipe that is the input stays open.
-func (l *Logger) KillSafe() bool { return l.record.mem != nil }
+func (l *Logger) KillSafe() bool { return l.peeks }
 
 // Err returns what ended the log, or nil if it was the end of the input or Stop.
 func (l *Logger) Err() error { return l.err }
@@ -217,8 +231,13 @@ func (l *Logger) Close() {
 		f.stopCompression()
 	}
 	l.record.close()
-	if l.source != nil {
-		l.source.close()
+	if l.shares() {
+		l.aside = false
+		if l.work != nil {
+			l.detach()
+		}
+	} else {
+		l.buffers.Close()
 	}
 	l.adopted.close()
 	for _, s := range l.statuses {

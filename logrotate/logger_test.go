@@ -23,6 +23,8 @@ type testLog struct {
 	in, out *os.File // ends of the pipe
 	now     func() time.Time
 	plain   bool
+	buffers *Buffers // nil is own ones
+	owner   *Owner
 }
 
 func newTestLog(t *testing.T) *testLog {
@@ -48,7 +50,7 @@ func (l *testLog) open(runner *Runner, words ...string) *Logger {
 		l.t.Fatal(err)
 	}
 	cfg := Config{
-		Script: script, Input: int(l.in.Fd()), Dir: l.dir, Now: l.now, Plain: l.plain,
+		Script: script, Input: int(l.in.Fd()), Dir: l.dir, Now: l.now, Plain: l.plain, Buffers: l.buffers, Owner: l.owner,
 		Warn: func(message string) { l.t.Error("unexpected: " + message) },
 	}
 	if runner != nil {
@@ -211,20 +213,30 @@ func TestNoAllocation(t *testing.T) {
 		{"s16777215", "./main"},
 		{"T", "s16777215", "-*", "+* x*", "./main", "s16777215", "./other", "=status", "e"},
 	} {
-		l := newTestLog(t)
-		logger := l.open(nil, words...)
-		text := bytes.Repeat([]byte("x and more\nanother line\n\n"), 200)
-		allocations := testing.AllocsPerRun(100, func() {
-			if _, err := l.out.Write(text); err != nil {
-				t.Fatal(err)
-			}
-			for range 3 {
-				logger.Step()
-			}
-		})
-		if allocations > 0 {
-			t.Errorf("%v: %v allocations", words, allocations)
+		testNoAllocation(t, nil, words)
+		buffers := NewBuffers()
+		testNoAllocation(t, buffers, words)
+		testNoAllocation(t, buffers, words)
+		buffers.Close()
+	}
+}
+
+func testNoAllocation(t *testing.T, buffers *Buffers, words []string) {
+	t.Helper()
+	l := newTestLog(t)
+	l.buffers = buffers
+	logger := l.open(nil, words...)
+	defer logger.Close()
+	text := bytes.Repeat([]byte("x and more\nanother line\n\n"), 200)
+	allocations := testing.AllocsPerRun(100, func() {
+		if _, err := l.out.Write(text); err != nil {
+			t.Fatal(err)
 		}
-		logger.Close()
+		for range 3 {
+			logger.Step()
+		}
+	})
+	if allocations > 0 {
+		t.Errorf("%v, shared buffers %v: %v allocations", words, buffers != nil, allocations)
 	}
 }

@@ -9,7 +9,11 @@
 // Source: https://cr.yp.to/daemontools/multilog.html, daemontools 0.76.
 package logrotate
 
-import "time"
+import (
+	"time"
+
+	"scgikit/internal/djberr"
+)
 
 // Config is what a Logger works with.
 type Config struct {
@@ -36,6 +40,14 @@ type Config struct {
 	// Compressors bounds how many files are compressed at once: a channel with
 	// that many places, shared by Loggers. nil is one for this Logger.
 	Compressors chan struct{}
+	// Buffers is the memory to work in, shared by Loggers that are used from one
+	// goroutine. nil is the Logger's own, which is a little faster.
+	Buffers *Buffers
+	// Owner is the user that the log belongs to, where this process is root and
+	// writes on behalf of that user. nil is the user that this process runs as.
+	// The names in the script then start from a folder that only root can change,
+	// and a folder or file that belongs to another user is a StartError.
+	Owner *Owner
 }
 
 // Wait is what a Logger waits for; any of it is enough to call Step again.
@@ -53,7 +65,7 @@ type StartError struct {
 	Err    error
 }
 
-func (e *StartError) Error() string { return e.Action + ": " + errorText(e.Err) }
+func (e *StartError) Error() string { return e.Action + ": " + djberr.Text(e.Err) }
 
 func (e *StartError) Unwrap() error { return e.Err }
 

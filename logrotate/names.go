@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"scgikit/internal/djberr"
 	"scgikit/internal/tai64n"
 )
 
@@ -163,5 +164,5 @@ func (f *folder) remove(name string) {
 		f.unremovable = make(map[string]bool)
 	}
 	f.unremovable[name] = true
-	f.log.warn("unable to remove " + f.word + "/" + name + ", leaving it: " + errorText(err))
+	f.log.warn("unable to remove " + f.word + "/" + name + ", leaving it: " + djberr.Text(err))
 }

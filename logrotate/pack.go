@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"scgikit/internal/djberr"
 )
 
 // packer compresses the finished files of a folder, one after the other, the
@@ -94,7 +96,7 @@ func (f *folder) packOne(name string) bool {
 		return f.endPacking()
 	}
 	p.job = startCompression(compressionJob{
-		dir: f.dir, name: name, kind: f.Compression, zstd: f.log.zstd, names: &f.names,
+		dir: f.dir, name: name, kind: f.Compression, zstd: f.log.zstd, names: &f.names, owner: f.log.cfg.Owner,
 	}, nil)
 	job := p.job
 	p.mu.Unlock()
@@ -105,7 +107,7 @@ func (f *folder) packOne(name string) bool {
 		return f.endPacking()
 	default:
 		p.failed = name
-		f.log.warn("unable to compress " + f.word + "/" + name + ", leaving it: " + errorText(err))
+		f.log.warn("unable to compress " + f.word + "/" + name + ", leaving it: " + djberr.Text(err))
 	}
 	return true
 }

@@ -8,16 +8,54 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peeker shows what is in a pipe without taking it out, by tee(2) into a pipe of
-// its own.
+// peeker shows what is in a pipe without taking it out, by tee(2) into another
+// one.
 type peeker struct {
-	fd      int
-	id      pipeIdentity
-	r, w    int
-	grown   bool
-	waits   bool // the kernel has no reads from pipes that do not wait
+	*peekPipe
+	fd    int
+	id    pipeIdentity
+	grown bool
+	waits bool // the kernel has no reads from pipes that do not wait
+}
+
+// peekPipe is what peekers share: a pipe of their own, which is empty but within
+// a fill, and where bytes go that are read for the second time.
+type peekPipe struct {
+	r, w    int // -1 while there is none
+	large   bool
 	scratch [16 << 10]byte
 	iov     [inputSize/(16<<10) + 2]unix.Iovec
+}
+
+// open makes the pipe, if there is none, as large as the one before.
+func (p *peekPipe) open() error {
+	if p.r >= 0 {
+		return nil
+	}
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return err
+	}
+	p.r, p.w = ends[0], ends[1]
+	if p.large {
+		p.enlarge()
+	}
+	return nil
+}
+
+// enlarge is for where there is much to read.
+func (p *peekPipe) enlarge() {
+	p.large = true
+	_, _ = unix.FcntlInt(uintptr(p.w), unix.F_SETPIPE_SZ, inputSize)
+}
+
+// close gives the pipe up, with what is in it.
+func (p *peekPipe) close() {
+	if p.r >= 0 {
+		unix.Close(p.r)
+		unix.Close(p.w)
+		p.r, p.w = -1, -1
+	}
 }
 
 // Sizes of pipes: what they have, and what is worth having once there is much
@@ -27,8 +65,9 @@ const (
 	largePipe   = 1 << 20
 )
 
-// openPeeker returns a peeker for fd if it is a pipe.
-func openPeeker(fd int) (source, bool) {
+// openPeeker returns a peeker for fd if it is a pipe. It looks through the pipe
+// of the buffers.
+func openPeeker(fd int, b *Buffers) (source, bool) {
 	info, err := statFd(fd)
 	if err != nil || info.mode&unix.S_IFMT != unix.S_IFIFO {
 		return nil, false
@@ -37,11 +76,13 @@ func openPeeker(fd int) (source, bool) {
 	if !ok {
 		return nil, false
 	}
-	var own [2]int
-	if err := unix.Pipe2(own[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+	if b.peek == nil {
+		b.peek = &peekPipe{r: -1, w: -1}
+	}
+	if b.peek.open() != nil {
 		return nil, false
 	}
-	return &peeker{fd: fd, id: pipeIdentity{boot: boot, dev: info.dev, ino: info.ino}, r: own[0], w: own[1]}, true
+	return &peeker{peekPipe: b.peek, fd: fd, id: pipeIdentity{boot: boot, dev: info.dev, ino: info.ino}}, true
 }
 
 // bootID returns which run of the machine this is.
@@ -68,14 +109,14 @@ func bootID() (id [16]byte, ok bool) {
 
 func (p *peeker) identity() pipeIdentity { return p.id }
 
-func (p *peeker) close() {
-	unix.Close(p.r)
-	unix.Close(p.w)
-}
-
 // fill shows the beginning of what is in the pipe. The bytes stay there until
-// consume.
+// consume. Where the other pipe is the trouble, the error is a *trouble.
 func (p *peeker) fill(b []byte) (int, error) {
+	if p.r < 0 {
+		if err := p.open(); err != nil {
+			return 0, troubled(err, "create pipe")
+		}
+	}
 	n, errno := rawSyscall(unix.SYS_TEE, uintptr(p.fd), uintptr(p.w), uintptr(len(b)), unix.SPLICE_F_NONBLOCK, 0, 0)
 	if errno != 0 || n == 0 {
 		return 0, errnoError(errno)
@@ -83,7 +124,9 @@ func (p *peeker) fill(b []byte) (int, error) {
 	for got := 0; got < n; {
 		m, errno := rawSyscall(unix.SYS_READ, uintptr(p.r), uintptr(unsafe.Pointer(&b[got])), uintptr(n-got), 0, 0, 0) //nolint:gosec // read(2) needs the address
 		if errno != 0 {
-			return 0, errnoError(errno)
+			// What is left in there is nobody else's.
+			p.close()
+			return 0, troubled(errnoError(errno), "read from pipe")
 		}
 		got += m
 	}
@@ -98,7 +141,9 @@ func (p *peeker) fill(b []byte) (int, error) {
 // as they are.
 func (p *peeker) grow() {
 	p.grown = true
-	_, _ = unix.FcntlInt(uintptr(p.w), unix.F_SETPIPE_SZ, inputSize)
+	if !p.large {
+		p.enlarge()
+	}
 	if size, err := unix.FcntlInt(uintptr(p.fd), unix.F_GETPIPE_SZ, 0); err == nil && size < largePipe {
 		_, _ = unix.FcntlInt(uintptr(p.fd), unix.F_SETPIPE_SZ, largePipe)
 	}

@@ -48,6 +48,7 @@ func (w *finisher) runProcessor() error {
 	child, err := os.StartProcess("/bin/sh", []string{"sh", "-c", f.Processor}, &os.ProcAttr{
 		Dir:   f.path(),
 		Files: []*os.File{files.previous, files.processed, os.Stderr, nil, files.state, files.newstate},
+		Sys:   f.log.cfg.Owner.become(nil),
 	})
 	files.close()
 	if err != nil {
@@ -92,14 +93,14 @@ func (f *folder) processorFiles() (*processorFiles, error) {
 		return nil
 	}
 	read := func(name string) (int, error) {
-		fd, _, err := openRegular(f.dir, name, unix.O_RDONLY, 0)
+		fd, _, err := openRegular(f.dir, name, unix.O_RDONLY, 0, f.log.cfg.Owner)
 		return fd, err
 	}
 	create := func(name string) (int, error) {
 		if err := unlinkIfThere(f.dir, name); err != nil {
 			return -1, err
 		}
-		return createNew(f.dir, name, unix.O_WRONLY)
+		return createNew(f.dir, name, unix.O_WRONLY, f.log.cfg.Owner)
 	}
 	if err := open(&p.previous, "previous", "read", read); err != nil {
 		return nil, err
@@ -119,7 +120,7 @@ func (f *folder) processorFiles() (*processorFiles, error) {
 // keepResult brings a file that the processor wrote to disk. A processor may
 // have removed or replaced it.
 func (f *folder) keepResult(name string, mode uint32) error {
-	fd, _, err := openRegular(f.dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND, modeWritten)
+	fd, _, err := openRegular(f.dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND, modeWritten, f.log.cfg.Owner)
 	if err != nil {
 		return troubled(err, "create "+f.word+"/"+name)
 	}

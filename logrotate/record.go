@@ -133,6 +133,13 @@ func (r record) expect(input []byte) (marker []byte) {
 // input returns how many bytes the commit takes out of the pipe.
 func (r record) input() uint64 { return binary.LittleEndian.Uint64(r.mem[recordInput:]) }
 
+// expects returns whether these are the last bytes of the input that a commit
+// takes, as far as it notes them.
+func (r record) expects(input []byte) bool {
+	n := min(len(input), 8)
+	return string(r.mem[recordTail:recordTail+n]) == string(input[len(input)-n:])
+}
+
 // accept notes that the input is taken, where there was none to be read.
 func (r record) accept() {
 	copy(r.mem[recordMarker:recordMarker+8], r.mem[recordTail:recordTail+8])
@@ -159,7 +166,9 @@ func (r record) identity() (id pipeIdentity, ok bool) {
 // true.
 func (r record) start(id pipeIdentity, folders int, keep bool) {
 	if !keep {
-		clear(r.mem)
+		// Where the entries fit into the first page, the other one is never touched.
+		// The magic stays, if it is there: a file without it is somebody else's.
+		clear(r.mem[recordBoot : recordEntries+folders*entrySize])
 	}
 	copy(r.mem[recordBoot:], id.boot[:])
 	binary.LittleEndian.PutUint64(r.mem[recordPipe:], id.dev)

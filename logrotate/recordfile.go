@@ -13,19 +13,29 @@ func openRecord(dir, lock int, id pipeIdentity, folders int, keep bool) (r recor
 	if info.size > 0 && !holdsRecord(lock) {
 		return record{}, false
 	}
-	// The pages have to be there before they are needed: on a full disk a store
-	// to one that is not would be a SIGBUS.
-	if info.size < recordSize && allocate(lock, recordSize) != nil {
-		_ = unix.Ftruncate(lock, 0)
+	if r, err = mapRecord(lock); err != nil {
 		return record{}, false
 	}
-	mem, err := unix.Mmap(lock, 0, recordSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return record{}, false
-	}
-	r = record{mem: mem}
 	r.start(id, folders, keep)
 	return r, true
+}
+
+// mapRecord maps a lock file that is empty or a record.
+func mapRecord(lock int) (record, error) {
+	info, err := statFd(lock)
+	if err != nil {
+		return record{}, err
+	}
+	// The pages have to be there before they are needed: on a full disk a store
+	// to one that is not would be a SIGBUS.
+	if info.size < recordSize {
+		if err := allocate(lock, recordSize); err != nil {
+			_ = unix.Ftruncate(lock, 0)
+			return record{}, err
+		}
+	}
+	mem, err := unix.Mmap(lock, 0, recordSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	return record{mem: mem}, err
 }
 
 // holdsRecord returns whether a file begins as a record does, or is one that a

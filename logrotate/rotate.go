@@ -46,7 +46,7 @@ func (f *folder) rotate() bool {
 	if f.renamed < 0 && !f.moveCurrent() {
 		return false
 	}
-	fd, err := createNew(f.dir, "current", unix.O_WRONLY|unix.O_APPEND)
+	fd, err := createNew(f.dir, "current", unix.O_WRONLY|unix.O_APPEND, f.log.cfg.Owner)
 	if err != nil {
 		return f.log.pause(troubled(err, "create "+f.word+"/current"))
 	}

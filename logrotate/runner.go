@@ -2,10 +2,7 @@ package logrotate
 
 import (
 	"errors"
-	"fmt"
 	"math"
-	"runtime"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -59,21 +56,8 @@ func (r *Runner) Wake() { _, _ = unix.Write(r.wakeup, []byte{0}) }
 
 // Run has the Logger work until it is done. A lock file that somebody cut off
 // under the record that is mapped from it ends the log with an error.
-func (r *Runner) Run(l *Logger) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		switch fault := recover().(type) {
-		case nil:
-		case interface {
-			runtime.Error
-			Addr() uintptr
-		}:
-			err = fmt.Errorf("the lock file was changed under the logger: %w", fault)
-		default:
-			panic(fault)
-		}
-	}()
-	return r.loop(l)
+func (r *Runner) Run(l *Logger) error {
+	return guarded(func() error { return r.loop(l) })
 }
 
 func (r *Runner) loop(l *Logger) error {

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"scgikit/internal/djberr"
 )
 
 // source is where lines come from.
@@ -18,7 +20,6 @@ type source interface {
 	identity() pipeIdentity
 	// available returns how many bytes are in the pipe.
 	available() uint64
-	close()
 }
 
 // pipeIdentity is a pipe, and in which run of the machine.
@@ -55,14 +56,15 @@ func (plain) identity() pipeIdentity { return pipeIdentity{} }
 
 func (plain) available() uint64 { return 0 }
 
-func (plain) close() {}
-
 // errReading is given with what reading said.
 type errReading struct{ err error }
 
-func (e *errReading) Error() string { return "unable to read input: " + errorText(e.err) }
+func (e *errReading) Error() string { return "unable to read input: " + djberr.Text(e.err) }
 
 func (e *errReading) Unwrap() error { return e.err }
+
+// robbedMessage warns where that happens.
+const robbedMessage = "the pipe that is the input has another reader, which takes lines away"
 
 // errShort is less from a pipe than was in it a moment ago.
 var errShort = errors.New("fewer bytes than there were")

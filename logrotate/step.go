@@ -24,8 +24,28 @@ const (
 )
 
 // Step does what can be done without waiting, at most one read, and returns what
-// to wait for.
+// to wait for. With Buffers or an Owner, a lock file that somebody cut off ends
+// the log with an error; without, it is a fault of the calling goroutine, see
+// Runner.Run.
 func (l *Logger) Step() Wait {
+	if !l.guards() {
+		return l.proceed()
+	}
+	var wait Wait
+	err := guarded(func() error {
+		wait = l.proceed()
+		return nil
+	})
+	if err != nil {
+		l.err, l.stage, l.aside, l.until = err, done, false, time.Time{}
+		l.release()
+		return Wait{Done: true}
+	}
+	return wait
+}
+
+// proceed is Step without a guard.
+func (l *Logger) proceed() Wait {
 	if !l.until.IsZero() {
 		// A log that is to stop tries once more at once.
 		if time.Now().Before(l.until) && (!l.stopping || l.hurried) {
@@ -34,8 +54,11 @@ func (l *Logger) Step() Wait {
 		l.until, l.hurried = time.Time{}, l.stopping
 	}
 	l.wait, l.filled = Wait{}, false
-	for l.advance() {
+	if !l.aside || l.resume() {
+		for l.advance() {
+		}
 	}
+	l.release()
 	return l.wait
 }
 
@@ -69,6 +92,9 @@ func (l *Logger) advance() bool {
 		}
 		l.stage = rotating
 	case rotating:
+		if l.parked && !l.unpark() {
+			return false
+		}
 		for _, f := range l.folders {
 			if f.due {
 				if !f.rotate() {
@@ -128,6 +154,7 @@ func (l *Logger) read() bool {
 
 // begin starts a new lot of input.
 func (l *Logger) begin() {
+	l.attach()
 	l.full = false
 	l.from = l.pos
 	for _, f := range l.folders {
@@ -139,6 +166,7 @@ func (l *Logger) begin() {
 // fill reads once.
 func (l *Logger) fill() bool {
 	l.filled = true
+	l.attach()
 	room := len(l.in)
 	if l.stopping && !l.peeking() {
 		room = 1 // nothing may be read that is not written
@@ -148,6 +176,10 @@ func (l *Logger) fill() bool {
 	case errors.Is(err, unix.EAGAIN):
 		l.wait.Input = true
 		return false
+	case l.parked && !l.unpark():
+		return false // what fill has shown is in the pipe
+	case isTrouble(err):
+		return l.pause(err)
 	case err != nil:
 		l.err, l.ended = &errReading{err}, true
 	case n == 0:

@@ -27,12 +27,13 @@ type fileInfo struct {
 	size     int64
 	mode     uint32
 	links    uint64
+	uid      uint32
 }
 
 func infoOf(st *unix.Stat_t) fileInfo {
 	return fileInfo{
 		dev: uint64(st.Dev), ino: uint64(st.Ino), size: int64(st.Size), //nolint:unconvert // other systems have other types
-		mode: uint32(st.Mode), links: uint64(st.Nlink), //nolint:unconvert // other systems have other types
+		mode: uint32(st.Mode), links: uint64(st.Nlink), uid: st.Uid, //nolint:unconvert // other systems have other types
 	}
 }
 
@@ -62,9 +63,9 @@ func openAt(dir int, name string, flags int, mode uint32) (int, error) {
 	return fd, err
 }
 
-// openRegular opens a name in a folder if it is a regular file with one name.
-// Nothing may be done to the file by opening it: O_TRUNC comes too early.
-func openRegular(dir int, name string, flags int, mode uint32) (int, fileInfo, error) {
+// openRegular opens a name in a folder if it is a regular file with one name,
+// and the owner's. Nothing may be done to the file by opening it: O_TRUNC comes too early.
+func openRegular(dir int, name string, flags int, mode uint32, owner *Owner) (int, fileInfo, error) {
 	fd, err := openAt(dir, name, flags, mode)
 	if err != nil {
 		return -1, fileInfo{}, err
@@ -72,6 +73,9 @@ func openRegular(dir int, name string, flags int, mode uint32) (int, fileInfo, e
 	info, err := statFd(fd)
 	if err == nil {
 		err = soleName(dir, name, info)
+	}
+	if err == nil {
+		err = owner.accept(fd, info)
 	}
 	if err != nil {
 		unix.Close(fd)
@@ -92,13 +96,18 @@ func soleName(dir int, name string, file fileInfo) error {
 	return err
 }
 
-// createNew makes a file that was not there, with the mode of what is written.
-func createNew(dir int, name string, flags int) (int, error) {
+// createNew makes a file that was not there, with the mode of what is written,
+// for the owner.
+func createNew(dir int, name string, flags int, owner *Owner) (int, error) {
 	fd, err := openAt(dir, name, flags|unix.O_CREAT|unix.O_EXCL, 0o600)
 	if err != nil {
 		return -1, err
 	}
-	if err := fchmod(fd, modeWritten); err != nil {
+	err = owner.give(fd)
+	if err == nil {
+		err = fchmod(fd, modeWritten)
+	}
+	if err != nil {
 		// Left there, it would be in the way of the next try.
 		_ = unlinkIfThere(dir, name)
 		unix.Close(fd)

@@ -3,6 +3,8 @@ package logrotate
 import (
 	"errors"
 	"time"
+
+	"scgikit/internal/djberr"
 )
 
 // trouble is something that has to be tried again: what multilog prints as
@@ -12,7 +14,7 @@ type trouble struct {
 	err    error
 }
 
-func (t *trouble) Error() string { return "unable to " + t.action + ", pausing: " + errorText(t.err) }
+func (t *trouble) Error() string { return "unable to " + t.action + ", pausing: " + djberr.Text(t.err) }
 
 func (t *trouble) Unwrap() error { return t.err }
 
@@ -22,6 +24,17 @@ func troubled(err error, action string) error {
 		return nil
 	}
 	return &trouble{action, err}
+}
+
+// isTrouble returns whether an error is something to be tried again.
+func isTrouble(err error) bool {
+	_, ok := errors.AsType[*trouble](err)
+	return ok
+}
+
+func isStartError(err error) bool {
+	_, ok := errors.AsType[*StartError](err)
+	return ok
 }
 
 // startError makes an error that would be tried again one that a start ends with;

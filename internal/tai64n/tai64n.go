@@ -2,6 +2,7 @@
 package tai64n
 
 import (
+	"encoding/binary"
 	"errors"
 	"time"
 )
@@ -34,6 +35,23 @@ func Put(b []byte, t time.Time) {
 		b[i] = digits[nanoseconds&15]
 		nanoseconds >>= 4
 	}
+}
+
+// BinarySize is the length of a binary label in bytes.
+const BinarySize = 12
+
+// PutBinary writes the label of t in its binary form, as it stands in status
+// files of supervisors: 8 bytes of seconds and 4 of nanoseconds, the highest
+// first.
+func PutBinary(b []byte, t time.Time) {
+	binary.BigEndian.PutUint64(b, uint64(t.Unix())+epoch)               //nolint:gosec // wraps around as it should
+	binary.BigEndian.PutUint32(b[8:BinarySize], uint32(t.Nanosecond())) //nolint:gosec // less than a billion
+}
+
+// Binary reads what PutBinary wrote. Any bytes are a time.
+func Binary(b []byte) time.Time {
+	seconds := binary.BigEndian.Uint64(b) - epoch
+	return time.Unix(int64(seconds), int64(binary.BigEndian.Uint32(b[8:BinarySize]))) //nolint:gosec // wraps around as it should
 }
 
 // Format returns the label of t.

@@ -1,4 +1,4 @@
-package logrotate
+package djberr
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestErrorText(t *testing.T) {
+func TestText(t *testing.T) {
 	for _, c := range []struct {
 		err  error
 		want string
@@ -28,13 +28,13 @@ func TestErrorText(t *testing.T) {
 		{fmt.Errorf("write: %w", syscall.EDQUOT), "disk quota exceeded"},
 		{errors.New("no errno here"), "no errno here"},
 	} {
-		if got := errorText(c.err); got != c.want {
-			t.Errorf("errorText(%v) = %q, want %q", c.err, got, c.want)
+		if got := Text(c.err); got != c.want {
+			t.Errorf("Text(%v) = %q, want %q", c.err, got, c.want)
 		}
 	}
 }
 
-func TestErrorTextsAreTold(t *testing.T) {
+func TestTextsAreTold(t *testing.T) {
 	seen := map[string]bool{}
 	for _, texts := range [][]errnoText{errnoTexts[:], systemTexts[:]} {
 		for _, e := range texts {

@@ -1,17 +1,19 @@
-package logrotate
+// Package djberr names the errors of the system as the programs of daemontools
+// do, which people and other programs search logs for: "out of disk space", not
+// "no space left on device".
+//
+// Source: daemontools 0.76 error_str.c.
+package djberr
 
 import (
 	"errors"
 	"syscall"
 )
 
-// errorText says what went wrong in multilog's words, which other programs
-// and people search logs for: "out of disk space", not "no space left on
-// device". An errno that multilog does not know is "unknown error" there and
-// here; an error that holds no errno speaks for itself, and nil is "no error".
-//
-// Source: daemontools 0.76 error_str.c.
-func errorText(err error) string {
+// Text says what went wrong. An errno that daemontools does not know is "unknown
+// error" there and here; an error that holds no errno speaks for itself, and nil
+// is "no error".
+func Text(err error) string {
 	if err == nil {
 		return "no error"
 	}

@@ -1,4 +1,4 @@
-package logrotate
+package djberr
 
 import (
 	"os/exec"
@@ -11,9 +11,9 @@ import (
 	"scgikit/internal/need"
 )
 
-// TestErrorTextsAreMultilogs has multilog itself say what each errno is called:
+// TestTextsAreDaemontools has multilog itself say what each errno is called:
 // strace makes the open of its folder fail with it.
-func TestErrorTextsAreMultilogs(t *testing.T) {
+func TestTextsAreDaemontools(t *testing.T) {
 	multilog, strace := need.Program(t, "multilog"), need.Program(t, "strace")
 	dir := t.TempDir()
 	tried := 0
@@ -40,7 +40,7 @@ func TestErrorTextsAreMultilogs(t *testing.T) {
 			t.Fatalf("%s: %q", name, out)
 		}
 		tried++
-		if want := errorText(errno); got != want {
+		if want := Text(errno); got != want {
 			t.Errorf("%s: multilog says %q, ours is %q", name, got, want)
 		}
 	}

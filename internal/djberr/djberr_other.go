@@ -1,6 +1,6 @@
 //go:build !linux
 
-package logrotate
+package djberr
 
 // systemTexts is empty: these systems differ in which of its errnos they have,
 // and no call that is made here ends with one.

@@ -1,4 +1,4 @@
-package logrotate
+package djberr
 
 import "syscall"
 
