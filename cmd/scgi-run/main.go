@@ -30,6 +30,20 @@ func programs() []program {
 		{"multilog", "lines on standard input -> folders of rotated files", runMultilog, multilogHelp},
 		{"tai64n", "put a TAI64N time stamp before each line", runTAI64N, ""},
 		{"tai64nlocal", "show TAI64N time stamps as local dates", runTAI64NLocal, ""},
+		{"supervise", "keep the services of a folder running, and write their logs", runSupervise, ""},
+		{"svscan", "the same, by daemontools' name", runSvscan, ""},
+		{"svc", "tell the supervisors of services what to do", runSvc, svcHelp},
+		{"svstat", "show what services are doing", runSvstat, svstatHelp},
+		{"svok", "is a service supervised?", runSvok, svokHelp},
+		{"svup", "is a service up?", runSvup, svupHelp},
+		{"setuidgid", "run a program as another user", runSetUIDGID, setuidgidHelp},
+		{"envuidgid", "run a program with a user's numbers in variables", runEnvUIDGID, envuidgidHelp},
+		{"envdir", "run a program with variables from a folder's files", runEnvDir, envdirHelp},
+		{"softlimit", "run a program with other soft limits", runSoftLimit, softlimitHelp},
+		{"setlock", "run a program with a lock", runSetLock, setlockHelp},
+		{"pgrphack", "run a program in a session of its own", runPGrpHack, pgrphackHelp},
+		{"fghack", "run a program that goes into the background, and wait", runFGHack, fghackHelp},
+		{"readproctitle", "lines on standard input -> the list of processes", runReadProcTitle, readproctitleHelp},
 		{bridge.ConfinedProgram, "", runConfined, ""},
 	}
 }
@@ -42,7 +56,8 @@ scgi-run is started by super-servers and run scripts.
 
 usage: scgi-run PROGRAM [ARGUMENT…]
        scgi-run PROGRAM -h
-       scgi-run help multilog (which takes -h for a pattern)
+       scgi-run help multilog (which takes -h for a pattern, as the programs
+       from svc on take it for something of theirs)
 
 `
 
@@ -60,7 +75,12 @@ func main() {
 func choose(args []string) int {
 	list := programs()
 	if len(args) > 0 {
-		if p := find(list, filepath.Base(args[0])); p != nil {
+		name := filepath.Base(args[0])
+		if name == "supervise" {
+			// By this name it is daemontools', which is for one service.
+			return runSuperviseOne(args[1:])
+		}
+		if p := find(list, name); p != nil {
 			return p.run(args[1:])
 		}
 	}
@@ -92,7 +112,7 @@ func find(list []program, name string) *program {
 }
 
 func helpText(list []program) string {
-	const column = 13
+	const column = 15
 	var b strings.Builder
 	b.WriteString(helpHead)
 	for _, p := range list {

@@ -48,13 +48,13 @@ func exitCodes() []exitMeaning {
 		{exitOK, "ok", "it worked; for check and diff: no differences"},
 		{exitFailed, "failed", "it did not work; for check and diff: there are differences"},
 		{exitUsage, "usage", "wrong usage or wrong settings; for check and diff: any error"},
-		{exitInvalid, "invalid", "the description has errors, or a target cannot express it"},
+		{exitInvalid, "invalid", "the description, or a target, has errors; for status: one is not as wanted"},
 		{exitPermission, "permission", "the system denied access"},
-		{exitNoApp, "no-app", "there is no such app, or no log of it"},
+		{exitNoApp, "no-app", "there is no such app, no log or service of it, or it is not installed"},
 		{exitRefused, "refused", "refused for safety: local edits, a foreign file, a link that leads outside"},
 		{exitNotRunning, "not-running", "what was to be told something is not running"},
 		{exitRejected, "rejected", "a real parser rejected the output"},
-		{exitRolledBack, "rolled-back", "activation failed and was rolled back (kept for commands that install)"},
+		{exitRolledBack, "rolled-back", "activation failed and was rolled back"},
 		{exitInterrupted, "interrupted", "interrupted"},
 	}
 }

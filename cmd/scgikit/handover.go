@@ -14,6 +14,31 @@ import (
 // this program's start-up cost.
 const smallProgram = "scgi-run"
 
+// handovers are the commands of the small program that people may try by hand,
+// each with what it does. Their own pages are the small program's.
+func handovers() [][2]string {
+	return [][2]string{
+		{"bridge", "answer one SCGI request with a CGI program"},
+		{"wsgi", "answer one SCGI request with a WSGI callable"},
+		{"multilog", "write lines to folders of rotated files"},
+		{"tai64n", "put a TAI64N time stamp before each line"},
+		{"tai64nlocal", "show TAI64N time stamps as local dates"},
+		{"svscan", "supervise the services of a folder, as daemontools' svscan does"},
+		{"svc", "tell services what to do"},
+		{"svok", "ask whether a service is supervised"},
+		{"svstat", "show what services do"},
+		{"svup", "ask whether services are up"},
+		{"setuidgid", "start a program as a user"},
+		{"envuidgid", "start a program with UID and GID of a user in its environment"},
+		{"envdir", "start a program with the environment that a folder holds"},
+		{"softlimit", "start a program with limits of its own"},
+		{"setlock", "start a program that holds a lock"},
+		{"pgrphack", "start a program in a process group of its own"},
+		{"fghack", "keep a program that goes to the background in the foreground"},
+		{"readproctitle", "show lines in the list of processes"},
+	}
+}
+
 // newHandoverCmd returns a hidden command that becomes "scgi-run NAME …". It
 // is there for people who try the command by hand; machines start scgi-run.
 func newHandoverCmd(name, short string) *cobra.Command {
@@ -31,23 +56,29 @@ scripts start, which stands next to this one or in PATH. Its own help is
 			if len(args) == 1 && (args[0] == "-h" || args[0] == "--help") {
 				return cmd.Help()
 			}
-			program, err := findSmallProgram()
-			if err != nil {
-				return err
-			}
-			err = syscall.Exec(program, append([]string{smallProgram, name}, args...), os.Environ())
-			return failf(exitFailed, "", "run %s: %w", program, err)
+			return handOver(name, args)
 		},
 	}
 }
 
-// helpWords are the words that ask scgi-run for help on a program. multilog
-// has no flags: there "-h" is a pattern.
-func helpWords(name string) string {
-	if name == "multilog" {
-		return "help " + name
+// handOver becomes the small program.
+func handOver(name string, args []string) error {
+	program, err := findSmallProgram()
+	if err != nil {
+		return err
 	}
-	return name + " -h"
+	err = syscall.Exec(program, append([]string{smallProgram, name}, args...), os.Environ())
+	return failf(exitFailed, "", "run %s: %w", program, err)
+}
+
+// helpWords are the words that ask scgi-run for help on a program. To multilog
+// "-h" is a pattern, to svc a signal, and to others the program to start.
+func helpWords(name string) string {
+	switch name {
+	case "bridge", "wsgi", "tai64n", "tai64nlocal":
+		return name + " -h"
+	}
+	return "help " + name
 }
 
 // findSmallProgram looks next to this program first: a build and an

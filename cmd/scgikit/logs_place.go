@@ -21,9 +21,14 @@ type logPlace struct {
 	named bool // on the command line, and not only its app
 }
 
-// serviceFolders are where svscan looks for services: daemontools' own place,
-// Debian's, and runit's.
-func serviceFolders() []string { return []string{"/service", "/etc/service", "/var/service"} }
+// serviceFolders are where supervisors look for services: daemontools' own
+// place, Debian's, runit's, and that of scgikit as a service of the machine.
+func serviceFolders() []string {
+	return []string{"/service", "/etc/service", "/var/service", ownServices}
+}
+
+// ownServices is the folder that no other supervisor looks at.
+const ownServices = "/etc/scgikit/service"
 
 // logPlaces finds the folders of logs: those named by --dir, else those of the
 // apps, or of all of them. An instance that was not named and has no log is in

@@ -71,7 +71,7 @@ supervisor, and log. The files go to a folder of your repository, for review.`,
 
 // commands returns every command, in the order of the help screen.
 func commands(e *env) []*cobra.Command {
-	return []*cobra.Command{
+	list := []*cobra.Command{
 		newValidateCmd(e),
 		newExplainCmd(e),
 		newSchemaCmd(e),
@@ -81,18 +81,25 @@ func commands(e *env) []*cobra.Command {
 		newEjectCmd(e),
 		newDevCmd(e),
 		newRequestCmd(e),
+		newStatusCmd(e),
+		newStartCmd(e),
+		newStopCmd(e),
+		newRestartCmd(e),
+		newReloadCmd(e),
+		newSignalCmd(e),
 		newLogsCmd(e),
+		newSuperviseCmd(),
+		newServiceCmd(e),
 		newConfigCmd(e),
 		newCompletionCmd(e),
 		newManCmd(e),
 		newVersionCmd(e),
 		newZstdFilterCmd(e),
-		newHandoverCmd("bridge", "answer one SCGI request with a CGI program"),
-		newHandoverCmd("wsgi", "answer one SCGI request with a WSGI callable"),
-		newHandoverCmd("multilog", "write lines to folders of rotated files"),
-		newHandoverCmd("tai64n", "put a TAI64N time stamp before each line"),
-		newHandoverCmd("tai64nlocal", "show TAI64N time stamps as local dates"),
 	}
+	for _, h := range handovers() {
+		list = append(list, newHandoverCmd(h[0], h[1]))
+	}
+	return list
 }
 
 func (e *env) addGlobalFlags(root *cobra.Command) {

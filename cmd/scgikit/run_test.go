@@ -175,6 +175,29 @@ func commandLines(dir string) []commandLine {
 		line(2, "eject", "nothing"),
 		line(2, "dev", "--no-such-flag"),
 		line(2, "request"),
+		line(3, "status"),
+		line(5, "status", "nothing"),
+		line(5, "status", "--dir", "nowhere"),
+		line(2, "status", "--lines", "-1"),
+		line(2, "start"),
+		line(7, "start", "blog"),
+		line(5, "stop", "nothing"),
+		line(2, "stop", "blog", "--timeout", "0s"),
+		line(5, "restart", "--dir", "apps", "blog"),
+		line(7, "reload", "apps/"),
+		line(2, "signal", "nothing", "blog"),
+		line(5, "signal", "HUP", "nothing"),
+		line(0, "service", "print", "--platform", "systemd"),
+		line(0, "service", "print", "--platform", "launchd", "--user"),
+		line(2, "service", "print", "--platform", "openrc", "--user"),
+		line(2, "service", "print", "--platform", "nothing"),
+		line(2, "service", "install", "--dir", "relative"),
+		line(2, "service", "uninstall", "--name", "../x"),
+		line(2, "service", "start", "x"),
+		line(2, "service", "stop", "x"),
+		line(2, "service", "restart", "x"),
+		line(2, "service", "status", "x"),
+		line(2, "service"),
 		line(5, "logs"),
 		line(5, "logs", "nothing"),
 		line(2, "logs", "--since", "nothing"),
@@ -293,7 +316,8 @@ func TestCommandLinesAreComplete(t *testing.T) {
 		known := slices.ContainsFunc(commandLines(""), func(l commandLine) bool {
 			return len(l.args) >= len(words) && slices.Equal(l.args[:len(words)], words)
 		})
-		if !known && !c.Hidden {
+		// What parses no flags becomes scgi-run, and would take the test along.
+		if !known && !c.Hidden && !c.DisableFlagParsing {
 			t.Errorf("%v is not tried", words)
 		}
 	})

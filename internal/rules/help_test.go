@@ -23,11 +23,11 @@ targets: [nginx, lighttpd, apache, daemontools]
 vars: {blog: /data/blog}
 `
 
-// endless are commands that serve, ask a server, follow a log, or open
-// something on a screen. Of their examples only the flags are checked: "-h"
+// endless are commands that serve, ask a server, follow a log, tell a service
+// something, or open something on a screen. Of their examples only the flags are checked: "-h"
 // behind them shows help once all flags have been understood. TestExamplesRun
 // runs dev.
-var endless = regexp.MustCompile(`^scgikit (dev|logs|request) `)
+var endless = regexp.MustCompile(`^scgikit (dev|logs|reload|request|restart|service|signal|start|status|stop|supervise) `)
 
 // TestHelpExamples runs every example that a command's help begins with.
 func TestHelpExamples(t *testing.T) {

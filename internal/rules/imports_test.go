@@ -15,6 +15,8 @@ const anything = "*"
 var mayImport = map[string][]string{
 	// Floor 0: the words that the others speak in.
 	"internal/diag":     {},
+	"internal/accounts": {},
+	"internal/djberr":   {},
 	"internal/fileset":  {},
 	"internal/loopback": {},
 	"internal/quote":    {},
@@ -23,10 +25,13 @@ var mayImport = map[string][]string{
 	"templates":         {},
 
 	// Floor 1: one input each.
-	"internal/appfile":   {"internal/diag"},
-	"internal/inetdconf": {},
-	"internal/logread":   {"internal/tai64n"},
-	"logrotate":          {"internal/tai64n"},
+	"internal/appfile":    {"internal/diag"},
+	"internal/chainload":  {"internal/accounts", "internal/djberr"},
+	"internal/inetdconf":  {},
+	"internal/logread":    {"internal/tai64n"},
+	"internal/osservice":  {"internal/quote"},
+	"internal/servicedir": {"internal/tai64n"},
+	"logrotate":           {"internal/djberr", "internal/tai64n"},
 
 	// Floor 2: from a description to files, and what is done with the files.
 	"generate":           {"internal/appfile", "internal/diag", "internal/fileset", "internal/inetdconf", "internal/quote", "templates"},
@@ -35,10 +40,11 @@ var mayImport = map[string][]string{
 	"internal/verify":    {"internal/fileset", "internal/inetdconf", "internal/webserver"},
 	"internal/webserver": {"internal/fileset", "internal/loopback", "internal/quote"},
 	"internal/devserver": {"internal/appfile", "internal/scgi"},
+	"supervise":          {"internal/accounts", "internal/servicedir", "internal/tai64n", "logrotate"},
 
 	// Floor 3: programs.
 	"cmd/scgikit":     {anything},
-	"cmd/scgi-run":    {"bridge", "internal/tai64n", "logrotate"},
+	"cmd/scgi-run":    {"bridge", "internal/chainload", "internal/djberr", "internal/servicedir", "internal/tai64n", "logrotate", "supervise"},
 	"bench/generate":  {"bench/measure"},
 	"bench/logrotate": {"bench/measure"},
 	"bench/measure":   {},
@@ -46,16 +52,17 @@ var mayImport = map[string][]string{
 	"scripts/testsum": {},
 
 	// For tests alone.
-	"internal/crashtest":    {anything},
-	"internal/multilogtest": {anything},
-	"internal/need":         {},
-	"internal/rules":        {anything},
-	"internal/servertest":   {anything},
+	"internal/crashtest":     {anything},
+	"internal/multilogtest":  {anything},
+	"internal/need":          {},
+	"internal/rules":         {anything},
+	"internal/servertest":    {anything},
+	"internal/supervisetest": {anything},
 }
 
 // testsOnly are imported by test files and by each other, and by nothing that
 // is shipped.
-var testsOnly = []string{"internal/crashtest", "internal/multilogtest", "internal/need", "internal/rules", "internal/servertest"}
+var testsOnly = []string{"internal/crashtest", "internal/multilogtest", "internal/need", "internal/rules", "internal/servertest", "internal/supervisetest"}
 
 func TestImports(t *testing.T) {
 	seen := make(map[string]bool)
@@ -89,20 +96,25 @@ func TestImports(t *testing.T) {
 // mayDepend says which modules of others a part of the tree may import. Each
 // is a decision of docs/adr.
 var mayDepend = map[string][]string{
-	"internal/appfile":   {"go.yaml.in/yaml/v4"},
-	"generate":           {"github.com/Masterminds/sprig/v3"},
-	"cmd/scgikit":        {"github.com/klauspost/compress/zstd", "github.com/rogpeppe/go-internal/diff", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v4", "golang.org/x/sys"},
-	"cmd/scgi-run":       {"golang.org/x/sys"},
-	"bridge":             {"golang.org/x/sys"},
-	"logrotate":          {"golang.org/x/sys"},
-	"internal/logread":   {"github.com/klauspost/compress/zstd", "golang.org/x/sys"},
-	"bench/logrotate":    {"golang.org/x/sys"},
-	"internal/scgi":      {"golang.org/x/sys"},
-	"internal/devserver": {"golang.org/x/sys"},
-	"internal/deploy":    {"golang.org/x/sys"},
+	"internal/appfile":    {"go.yaml.in/yaml/v4"},
+	"generate":            {"github.com/Masterminds/sprig/v3"},
+	"cmd/scgikit":         {"github.com/klauspost/compress/zstd", "github.com/rogpeppe/go-internal/diff", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v4", "golang.org/x/sys"},
+	"cmd/scgi-run":        {"golang.org/x/sys"},
+	"bridge":              {"golang.org/x/sys"},
+	"logrotate":           {"golang.org/x/sys"},
+	"supervise":           {"golang.org/x/sys"},
+	"internal/chainload":  {"golang.org/x/sys"},
+	"internal/servicedir": {"golang.org/x/sys"},
+	"internal/osservice":  {"github.com/kardianos/service"},
+	"internal/logread":    {"github.com/klauspost/compress/zstd", "golang.org/x/sys"},
+	"bench/logrotate":     {"golang.org/x/sys"},
+	"internal/scgi":       {"golang.org/x/sys"},
+	"internal/devserver":  {"golang.org/x/sys"},
+	"internal/deploy":     {"golang.org/x/sys"},
 
-	"internal/crashtest":    {"golang.org/x/sys"},
-	"internal/multilogtest": {"golang.org/x/sys"},
+	"internal/crashtest":     {"golang.org/x/sys"},
+	"internal/multilogtest":  {"golang.org/x/sys"},
+	"internal/supervisetest": {"golang.org/x/sys"},
 }
 
 func TestDependencies(t *testing.T) {

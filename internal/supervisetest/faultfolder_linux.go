@@ -1,0 +1,3 @@
+package supervisetest
+
+func folderScenarios() []Scenario { return nil }

@@ -1,0 +1,3 @@
+package supervisetest
+
+func hostileScenarios() []Scenario { return nil }

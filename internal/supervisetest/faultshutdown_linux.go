@@ -1,0 +1,3 @@
+package supervisetest
+
+func shutdownScenarios() []Scenario { return nil }

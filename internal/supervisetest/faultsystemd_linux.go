@@ -1,0 +1,3 @@
+package supervisetest
+
+func systemdScenarios() []Scenario { return nil }

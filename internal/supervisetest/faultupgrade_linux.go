@@ -1,0 +1,3 @@
+package supervisetest
+
+func upgradeScenarios() []Scenario { return nil }

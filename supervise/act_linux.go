@@ -1,0 +1,261 @@
+package supervise
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func (s *service) isLog() bool { return s.main != nil }
+
+// act does one thing that the machine has decided.
+func (s *service) act(a Action) {
+	switch a {
+	case ActNone:
+	case ActRun:
+		s.start()
+	case ActFinish:
+		s.startFinish()
+	case ActStop:
+		s.stop()
+	case ActKill:
+		if s.engine != nil {
+			s.closeEngine()
+			s.sup.later(s, EventDied)
+			return
+		}
+		s.signal(unix.SIGKILL)
+		_ = s.process.signalGroup(unix.SIGKILL) // the group may be gone
+	case ActPause:
+		s.pause()
+	case ActQuiet:
+		s.sup.timers.set(s, timerMachine, time.Time{})
+	case ActSweep:
+		s.sweep()
+	case ActLeave:
+		s.sup.leave(s)
+	}
+}
+
+// start starts ./run, or has a log's lines written here.
+func (s *service) start() {
+	s.settings, s.problems = readSettings(s.dir, s.sup.cfg.Dialect)
+	for _, problem := range s.problems {
+		s.say(problem)
+	}
+	s.asked, s.restart, s.gotTERM, s.paused, s.reason, s.waits = false, false, false, false, "", ""
+	s.lastStart = time.Now()
+	s.starts++
+	s.ready = s.settings.Notify < 0 && !s.executable("check")
+	if s.isLog() {
+		s.ready = true
+		if done := s.startEngine(); done {
+			return
+		}
+	}
+	if err := s.spawnRun(); err != nil {
+		s.failed(err)
+		return
+	}
+	if !s.ready {
+		s.sup.timers.set(s, timerStart, s.lastStart.Add(s.settings.StartTimeout))
+		if s.settings.Notify < 0 {
+			s.sup.timers.set(s, timerReady, s.lastStart.Add(checkEvery))
+		}
+	}
+}
+
+// failed notes that a service could not be started.
+func (s *service) failed(err error) {
+	s.reason = "unable to start run: " + err.Error()
+	s.say(s.reason)
+	s.history.note(time.Now(), s.settings.Policy)
+	s.sup.later(s, EventFailed)
+}
+
+// stop tells the service to end, and sets the time that it has.
+func (s *service) stop() {
+	s.asked = true
+	if s.engine != nil {
+		s.engine.log.Stop()
+		s.stepLog()
+		return
+	}
+	if s.machine.Want == WantUp && !s.machine.Exiting {
+		s.restart = true
+	}
+	if !s.skip {
+		s.signal(s.settings.StopSignal)
+		s.gotTERM = s.settings.StopSignal == unix.SIGTERM
+	}
+	s.signal(unix.SIGCONT)
+	s.paused = false
+	switch {
+	case s.sup.killing:
+		s.signal(unix.SIGKILL)
+		_ = s.process.signalGroup(unix.SIGKILL) // the group may be gone
+	case s.settings.KillAfter > 0:
+		s.sup.timers.set(s, timerMachine, time.Now().Add(s.settings.KillAfter))
+	}
+}
+
+// signal sends one to the process.
+func (s *service) signal(signal unix.Signal) {
+	if err := s.process.signal(signal); err != nil && !errors.Is(err, unix.ESRCH) {
+		s.say("signal " + unix.SignalName(signal) + ": " + err.Error())
+	}
+}
+
+// pause sets the time of the next start, which may be now.
+func (s *service) pause() {
+	now := time.Now()
+	wait := s.settings.Policy.pause(s.history)
+	if s.restart {
+		wait = 0
+	}
+	next := s.lastStart.Add(wait)
+	if next.Sub(now) > wait {
+		next = now.Add(wait) // the clock was set back
+	}
+	s.next = next
+	if !next.After(now) {
+		s.sup.later(s, EventDue)
+		return
+	}
+	s.sup.timers.set(s, timerMachine, next)
+}
+
+// ended notes the end of ./run.
+func (s *service) ended(exit exitStatus) {
+	s.exit, s.exitAt = exit, time.Now()
+	s.ready, s.paused = false, false
+	s.sup.timers.set(s, timerReady, time.Time{})
+	s.sup.timers.set(s, timerStart, time.Time{})
+	if s.notify >= 0 {
+		s.sup.ignore(s.notify)
+		unix.Close(s.notify)
+		s.notify = -1
+	}
+	if !s.asked {
+		s.history.note(s.exitAt, s.settings.Policy)
+	}
+}
+
+// onProcess looks whether the process has ended.
+func (s *service) onProcess() {
+	if s.process.pidfd < 0 {
+		return
+	}
+	exit, err := s.process.reap(s.sup.told)
+	if err != nil {
+		return // not yet
+	}
+	s.processEnded(exit)
+}
+
+func (s *service) processEnded(exit exitStatus) {
+	delete(s.sup.told, s.process.pid)
+	if s.settings.KillAfter > 0 && (s.asked || s.sup.stopping) {
+		_ = s.process.signalGroup(unix.SIGKILL) // what it has left, if anything
+	}
+	s.sup.ignore(s.process.pidfd)
+	unix.Close(s.process.pidfd)
+	s.process.pidfd = -1
+	if s.machine.Phase == PhaseFinish {
+		s.dropLater(kindFinish)
+		s.finishEnded(exit)
+		return
+	}
+	s.dropLater(kindRun)
+	s.ended(exit)
+	s.sup.apply(s, EventDied)
+}
+
+// Exit codes of ./finish that say not to start the service again.
+//
+// Source: supervise(8) of daemontools-encore; https://skarnet.org/software/s6/s6-supervise.html
+const (
+	encoreFailed = 100
+	s6Failed     = 125
+)
+
+func (s *service) finishEnded(exit exitStatus) {
+	code := -1
+	if exit.known && exit.status.Exited() {
+		code = exit.status.ExitStatus()
+	}
+	if code == s6Failed || code == encoreFailed {
+		s.sup.apply(s, EventGiveUp)
+		return
+	}
+	s.sup.apply(s, EventFinished)
+}
+
+// onNotify reads whether the service says that it is ready: a newline does.
+//
+// Source: https://skarnet.org/software/s6/notifywhenup.html
+func (s *service) onNotify() {
+	var b [256]byte
+	n, err := unix.Read(s.notify, b[:])
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+		return
+	}
+	if n > 0 && !strings.Contains(string(b[:n]), "\n") {
+		return
+	}
+	s.sup.ignore(s.notify)
+	unix.Close(s.notify)
+	s.notify = -1
+	if n > 0 && (s.machine.Phase == PhaseUp || s.machine.Phase == PhaseStop) {
+		s.becomeReady()
+	}
+}
+
+func (s *service) becomeReady() {
+	s.ready = true
+	s.sup.timers.set(s, timerStart, time.Time{})
+	s.sup.scan.released = true
+	s.touch()
+}
+
+// held returns whether a service has to wait for another.
+func (s *service) held() bool {
+	if s.isLog() {
+		return false
+	}
+	names := s.settings.After
+	if s.machine.Phase == PhaseDown || s.machine.Phase == PhaseHeld || s.machine.Phase == PhasePause {
+		// The file is read at the start; this is before it.
+		names = nil
+		r := reader{dir: s.dir}
+		r.file("after", func(text string) error { return into(&names, text, parseNames) })
+	}
+	s.waits = ""
+	for _, name := range names {
+		other := s.sup.named(name)
+		if other == s || other != nil && other.available() {
+			continue
+		}
+		if s.sup.cyclic(s) {
+			if !s.circle {
+				s.circle = true
+				s.say("the services that it comes after come after it: nobody waits")
+			}
+			return false
+		}
+		s.waits = name
+		return true
+	}
+	s.circle = false
+	return false
+}
+
+// available returns whether who comes after it may start.
+func (s *service) available() bool {
+	if s.machine.Phase != PhaseUp {
+		return false
+	}
+	return s.ready || time.Since(s.lastStart) >= s.settings.StartTimeout
+}

@@ -1,0 +1,46 @@
+package supervise
+
+import "os"
+
+// Config is what to supervise, and how.
+type Config struct {
+	Dir     string   // the scan folder, or the service with Single
+	Single  bool     // one service, as daemontools' supervise
+	Dialect Dialect  // where a service does not say
+	Cgroup  string   // control group to divide; "" is our own if it was delegated, "off" is none
+	Outside bool     // every log/run is run, none is written here
+	Program []string // how this program is started, up to its own arguments
+	Args    []string // the arguments that say all of the above
+	// Say prints a message; nil drops it.
+	Say func(text string)
+
+	stopping bool // all services are to be ended
+}
+
+func (c *Config) say(text string) {
+	if c.Say != nil {
+		c.Say(text)
+	}
+}
+
+// path is the program that the keeper starts: the one at the place where this one
+// was started from, which may be another by now.
+func (c *Config) path() string {
+	return c.Program[0]
+}
+
+// Role is which of the two processes this one is.
+type Role struct {
+	Supervisor int  // descriptor of the socket to the keeper; 0: this is the keeper
+	Held       int  // descriptor of the list of what this keeper already holds; 0: nothing
+	Stopping   bool // what there is is to be ended
+}
+
+// Executable returns where this program is, for Config.Program.
+func Executable() string {
+	path, err := os.Executable()
+	if err != nil {
+		return "/proc/self/exe"
+	}
+	return path
+}

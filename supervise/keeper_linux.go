@@ -1,0 +1,352 @@
+package supervise
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// keeper is the first process. It holds a copy of each descriptor that may not
+// be lost, waits for what has no other parent, and starts the supervisor, again
+// and again. It knows nothing of services.
+type keeper struct {
+	cfg     Config
+	held    []heldFD
+	socket  int // to the supervisor; -1: there is none
+	pid     int // of the supervisor; 0: there is none
+	started time.Time
+	quick   int // supervisors in a row that ended at once
+	retry   time.Time
+	signals *signalPipe
+	quit    bool
+	code    int
+	systemd *systemd
+	tidyAt  time.Time // when memory is given back that this has needed
+}
+
+// heldFD is a descriptor that is kept.
+type heldFD struct {
+	key
+	fd     int32
+	pid    int32 // of a pidfd
+	status int32 // of the process, once it was waited for here
+	ended  bool
+}
+
+// keep is the main loop of the keeper. It returns the exit code.
+func keep(cfg Config, held []heldFD) (int, error) {
+	k := &keeper{cfg: cfg, held: held, socket: -1, systemd: openSystemd()}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return 0, fmt.Errorf("become subreaper: %w", err)
+	}
+	signals, err := catchSignals(syscall.SIGCHLD, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGALRM, syscall.SIGUSR2, syscall.SIGQUIT)
+	if err != nil {
+		return 0, err
+	}
+	k.signals = signals
+	if len(held) == 0 {
+		k.held = k.systemd.inherited()
+	}
+	for !k.quit || k.pid != 0 {
+		if err := k.once(); err != nil {
+			return 0, err
+		}
+	}
+	return k.code, nil
+}
+
+// once does what can be done and waits for more.
+func (k *keeper) once() error {
+	k.reap()
+	if k.quit && k.pid == 0 {
+		return nil
+	}
+	timeout := k.tidy()
+	if k.pid == 0 {
+		if wait := time.Until(k.retry); wait > 0 {
+			timeout = int(wait/time.Millisecond) + 1 // nothing is tidied meanwhile
+		} else if err := k.startSupervisor(); err != nil {
+			k.cfg.say("unable to start the supervisor, trying again: " + err.Error())
+			k.retry = time.Now().Add(time.Second)
+			timeout = 1000
+		}
+	}
+	fds := []unix.PollFd{{Fd: int32(k.signals.fd), Events: unix.POLLIN}, {Fd: int32(k.socket), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
+	if _, err := unix.Poll(fds, timeout); err != nil && !errors.Is(err, unix.EINTR) {
+		return fmt.Errorf("poll: %w", err)
+	}
+	for _, s := range k.signals.take() {
+		k.onSignal(s)
+	}
+	if k.socket >= 0 && fds[1].Revents != 0 {
+		k.listen()
+		k.tidyAt = time.Now().Add(parkAfter)
+	}
+	return nil
+}
+
+// tidy gives memory back once it has been quiet for a while. It returns the
+// milliseconds until then, or -1.
+func (k *keeper) tidy() int {
+	if k.tidyAt.IsZero() {
+		return -1
+	}
+	if wait := time.Until(k.tidyAt); wait > 0 {
+		return int(wait/time.Millisecond) + 1
+	}
+	k.tidyAt = time.Time{}
+	k.held = slices.Clip(k.held)
+	lean()
+	return -1
+}
+
+// onSignal passes on what is for the supervisor.
+func (k *keeper) onSignal(s syscall.Signal) {
+	switch s {
+	case syscall.SIGCHLD:
+	case syscall.SIGUSR2:
+		k.upgrade()
+	default:
+		if k.pid != 0 {
+			_ = syscall.Kill(k.pid, s)
+		} else if s == syscall.SIGTERM || s == syscall.SIGINT {
+			// It will get it when it is there.
+			k.cfg.stopping = true
+		}
+	}
+}
+
+// reap waits for every child that has ended.
+func (k *keeper) reap() {
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || pid <= 0 {
+			return
+		}
+		if pid == k.pid {
+			k.listen() // what it said last
+			k.supervisorEnded(status)
+			continue
+		}
+		for i := range k.held {
+			if h := &k.held[i]; int(h.pid) == pid {
+				h.ended, h.status = true, int32(status) //nolint:gosec // a wait status
+			}
+		}
+		if k.socket >= 0 {
+			// A supervisor that does not read can ask the kernel, or what is held.
+			_ = send(k.socket, message{op: opWait, number: uint32(pid), status: uint32(status), fd: -1}, unix.MSG_DONTWAIT) //nolint:gosec // as above
+		}
+	}
+}
+
+func (k *keeper) supervisorEnded(status unix.WaitStatus) {
+	k.pid = 0
+	if k.socket >= 0 {
+		unix.Close(k.socket)
+		k.socket = -1
+	}
+	if k.quit {
+		return
+	}
+	if time.Since(k.started) < time.Second {
+		k.quick++
+	} else {
+		k.quick = 0
+	}
+	if k.quick > 3 {
+		k.retry = time.Now().Add(min(time.Duration(k.quick)*100*time.Millisecond, 5*time.Second))
+	}
+	if !status.Signaled() || status.Signal() != unix.SIGKILL {
+		k.cfg.say(fmt.Sprintf("the supervisor has ended (%s), starting it again", describeStatus(status)))
+	}
+}
+
+// listen reads what the supervisor says.
+func (k *keeper) listen() {
+	for k.socket >= 0 {
+		m, err := receive(k.socket, unix.MSG_DONTWAIT)
+		if errors.Is(err, unix.EAGAIN) {
+			return
+		}
+		if err != nil {
+			unix.Close(k.socket)
+			k.socket = -1
+			return
+		}
+		switch m.op {
+		case opStore:
+			k.drop(m.key)
+			k.held = append(k.held, heldFD{key: m.key, fd: int32(m.fd), pid: int32(m.number)}) //nolint:gosec // descriptors and process ids are small
+			k.systemd.store(m.key, m.fd)
+		case opDrop:
+			k.drop(m.key)
+		case opReady:
+			k.systemd.ready()
+		case opQuit:
+			k.quit, k.code = true, int(m.number)
+		case opEnd, opWait:
+		}
+	}
+}
+
+func (k *keeper) drop(of key) {
+	for i := range k.held {
+		if k.held[i].key == of {
+			unix.Close(int(k.held[i].fd))
+			k.systemd.drop(of)
+			k.held = slices.Delete(k.held, i, i+1)
+			return
+		}
+	}
+}
+
+// startSupervisor starts the second process and tells it all that there is.
+func (k *keeper) startSupervisor() error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	argv := append(slices.Clone(k.cfg.Program), "--supervisor-of=3")
+	if k.cfg.stopping {
+		argv = append(argv, "--stopping")
+	}
+	argv = append(argv, k.cfg.Args...)
+	attr := &syscall.ProcAttr{
+		Env:   os.Environ(),
+		Files: []uintptr{0, 1, 2, uintptr(pair[1])}, //nolint:gosec // descriptors are not negative
+	}
+	pid, err := syscall.ForkExec(k.cfg.path(), argv, attr)
+	if errors.Is(err, unix.ENOENT) {
+		// The file is gone; what runs now is still to be had.
+		pid, err = syscall.ForkExec("/proc/self/exe", argv, attr)
+	}
+	unix.Close(pair[1])
+	if err != nil {
+		unix.Close(pair[0])
+		return fmt.Errorf("%s: %w", k.cfg.path(), err)
+	}
+	k.socket, k.pid, k.started = pair[0], pid, time.Now()
+	for _, h := range k.held {
+		err = errors.Join(err, send(k.socket, message{op: opStore, key: h.key, number: uint32(h.pid), fd: int(h.fd)}, 0)) //nolint:gosec // process ids are not negative
+		if h.ended {
+			err = errors.Join(err, send(k.socket, message{op: opWait, number: uint32(h.pid), status: uint32(h.status), fd: -1}, 0)) //nolint:gosec // as above
+		}
+		if err != nil {
+			return nil // it has ended already, which is noticed
+		}
+	}
+	_ = send(k.socket, message{op: opEnd, fd: -1}, 0) // as above
+	return nil
+}
+
+// upgrade becomes the program that is now in the place of this one, with all
+// descriptors and children, and has the supervisor do the same by ending it: to
+// lose it loses nothing.
+func (k *keeper) upgrade() {
+	k.cfg.say("becoming the program that is at " + k.cfg.path() + " now")
+	if k.pid != 0 {
+		_ = syscall.Kill(k.pid, syscall.SIGKILL)
+		var status unix.WaitStatus
+		for {
+			if _, err := unix.Wait4(k.pid, &status, 0, nil); !errors.Is(err, unix.EINTR) {
+				break
+			}
+		}
+		k.listen()
+		k.supervisorEnded(status)
+	}
+	err := becomeKeeper(k.cfg, k.held)
+	k.cfg.say("unable to become it, going on as before: " + err.Error())
+}
+
+// becomeKeeper replaces this process by a keeper that holds what it is given. It
+// returns only if that fails; then nothing has changed.
+func becomeKeeper(cfg Config, held []heldFD) error {
+	fd, err := unix.MemfdCreate("scgikit-held", unix.MFD_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var list strings.Builder
+	for _, h := range held {
+		fmt.Fprintf(&list, "%c %d %d %d %d %d %t\n", h.kind, h.dev, h.ino, h.fd, h.pid, h.status, h.ended)
+	}
+	if err := writeAll(fd, list.String()); err != nil {
+		return err
+	}
+	keepOpen := func(on bool) {
+		flags := unix.FD_CLOEXEC
+		if on {
+			flags = 0
+		}
+		for _, h := range held {
+			_, _ = unix.FcntlInt(uintptr(h.fd), unix.F_SETFD, flags) //nolint:gosec // descriptors are not negative
+		}
+		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, flags) //nolint:gosec // as above
+	}
+	keepOpen(true)
+	defer keepOpen(false)
+	argv := append(slices.Clone(cfg.Program), "--held="+strconv.Itoa(fd))
+	if cfg.stopping {
+		argv = append(argv, "--stopping")
+	}
+	argv = append(argv, cfg.Args...)
+	err = syscall.Exec(cfg.path(), argv, os.Environ())
+	// The file may be gone; what runs now is still to be had.
+	if other := syscall.Exec("/proc/self/exe", argv, os.Environ()); other != nil {
+		err = errors.Join(err, other)
+	}
+	return err
+}
+
+func writeAll(fd int, text string) error {
+	for len(text) > 0 {
+		n, err := unix.Write(fd, []byte(text))
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		text = text[max(n, 0):]
+	}
+	return nil
+}
+
+// readHeld reads the list that becomeKeeper wrote.
+func readHeld(fd int) ([]heldFD, error) {
+	data, err := os.ReadFile("/proc/self/fd/" + strconv.Itoa(fd))
+	if err != nil {
+		return nil, err
+	}
+	unix.Close(fd)
+	var held []heldFD
+	for line := range strings.Lines(string(data)) {
+		var h heldFD
+		var k rune
+		if _, err := fmt.Sscanf(line, "%c %d %d %d %d %d %t", &k, &h.dev, &h.ino, &h.fd, &h.pid, &h.status, &h.ended); err != nil {
+			return nil, fmt.Errorf("the list of descriptors: %q: %w", line, err)
+		}
+		h.kind = kind(k) //nolint:gosec // a letter
+		unix.CloseOnExec(int(h.fd))
+		held = append(held, h)
+	}
+	return held, nil
+}
+
+// describeStatus says how a process ended.
+func describeStatus(s unix.WaitStatus) string {
+	if s.Signaled() {
+		return "signal " + strings.TrimPrefix(unix.SignalName(s.Signal()), "SIG")
+	}
+	return "exit " + strconv.Itoa(s.ExitStatus())
+}

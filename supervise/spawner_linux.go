@@ -1,0 +1,143 @@
+package supervise
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// spawner starts processes from a thread with a table of descriptors of its own,
+// which is all but empty. A child gets a copy of its parent's table and closes
+// most of it when it becomes another program; with the thousands of descriptors
+// of a thousand services that takes longer than all the rest of a start.
+type spawner struct {
+	requests chan *spawnRequest
+}
+
+// spawnRequest is a process to be started.
+type spawnRequest struct {
+	path   string
+	argv   []string
+	env    []string
+	dir    int // descriptor of the folder to start in
+	files  []source
+	cgroup string // folder of its control group; "" is ours
+	done   chan error
+
+	pid int // the result
+}
+
+// source is what a descriptor of the child is to be.
+type source struct {
+	kind sourceKind
+	fd   int // of sourceInherited: in the spawner too; of sourceReopen: in the rest of this process
+	flag int // of sourceReopen
+}
+
+type sourceKind uint8
+
+const (
+	sourceClosed    sourceKind = iota
+	sourceNull                 // /dev/null
+	sourceInherited            // 0, 1 or 2, as we have it
+	sourceReopen               // what one of our descriptors is open on, opened anew
+)
+
+// newSpawner starts the thread. It lives as long as the process.
+func newSpawner() (*spawner, error) {
+	s := &spawner{requests: make(chan *spawnRequest)}
+	ready := make(chan error)
+	onThread(func() {
+		err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_UNSHARE)
+		null := -1
+		if err == nil {
+			null, err = unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+		}
+		ready <- err
+		if err != nil {
+			return
+		}
+		for r := range s.requests {
+			r.done <- r.start(null)
+		}
+	})
+	if err := <-ready; err != nil {
+		return nil, fmt.Errorf("a thread with descriptors of its own: %w", err)
+	}
+	return s, nil
+}
+
+// onThread runs f on a thread that no other goroutine will ever run on, and that
+// is not the first of the process: what /proc says of the process is that one's.
+func onThread(f func()) {
+	begun := make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == os.Getpid() {
+			// As long as this one is kept, the next is another.
+			onThread(f)
+			runtime.UnlockOSThread()
+			close(begun)
+			return
+		}
+		close(begun)
+		f()
+	}()
+	<-begun
+}
+
+// spawn starts a process and returns its id. It is our child, and nobody else
+// waits for it, so the id is good until we do.
+func (s *spawner) spawn(r *spawnRequest) (int, error) {
+	r.done = make(chan error)
+	s.requests <- r
+	err := <-r.done
+	return r.pid, err
+}
+
+// start runs on the thread.
+func (r *spawnRequest) start(null int) error {
+	files := make([]uintptr, len(r.files))
+	for i, f := range r.files {
+		switch f.kind {
+		case sourceClosed:
+			files[i] = ^uintptr(0)
+		case sourceNull:
+			files[i] = uintptr(null) //nolint:gosec // a descriptor
+		case sourceInherited:
+			files[i] = uintptr(f.fd) //nolint:gosec // a descriptor
+		case sourceReopen:
+			fd, err := unix.Open(outside(f.fd), f.flag|unix.O_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(fd)
+			files[i] = uintptr(fd) //nolint:gosec // a descriptor
+		}
+	}
+	attr := &syscall.ProcAttr{Dir: outside(r.dir), Env: r.env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true}}
+	if r.cgroup != "" {
+		fd, err := unix.Open(r.cgroup, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("control group: %w", err)
+		}
+		defer unix.Close(fd)
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, fd
+	}
+	var err error
+	r.pid, err = syscall.ForkExec(r.path, r.argv, attr)
+	if errors.Is(err, syscall.ENOENT) && len(r.argv) > 0 {
+		// Which of the two that the system means is not to be told apart.
+		return fmt.Errorf("%w (the file, or the interpreter that it names)", err)
+	}
+	return err
+}
+
+// outside is a name, for the thread and its children, of a descriptor that the
+// rest of this process has.
+func outside(fd int) string { return "/proc/" + itoa(os.Getpid()) + "/fd/" + itoa(fd) }
