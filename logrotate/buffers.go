@@ -131,7 +131,7 @@ func (l *Logger) resume() bool {
 			return l.pause(err)
 		case err != nil && !errors.Is(err, unix.EAGAIN):
 			return l.pause(troubled(err, "look at input again"))
-		case got < n && l.source.available() >= uint64(n): //nolint:gosec // a length
+		case got < n && l.source.available() >= uint64(n):
 			return l.pause(troubled(errShort, "look at input again"))
 		case got < n:
 			return l.robbed()

@@ -121,7 +121,7 @@ func (f *fleet) settle(i int) Wait {
 // readable returns whether there is input, or its end. It waits for that as many
 // milliseconds; -1 is for ever.
 func (f *fleet) readable(i, timeout int) bool {
-	fds := []unix.PollFd{{Fd: int32(f.loggers[i].cfg.Input), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
+	fds := []unix.PollFd{{Fd: int32(f.loggers[i].cfg.Input), Events: unix.POLLIN}}
 	n, err := unix.Poll(fds, timeout)
 	return err == nil && n > 0
 }
@@ -557,7 +557,7 @@ func TestPeekPipeIsEmpty(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Munmap(nowhere) //nolint:errcheck // at the end
+	defer unix.Munmap(nowhere)
 	if n, err := f.loggers[0].source.fill(nowhere); n != 0 || !isTrouble(err) {
 		t.Fatalf("%d, %v", n, err)
 	}

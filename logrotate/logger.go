@@ -79,7 +79,7 @@ func Open(cfg Config) (*Logger, error) {
 		l.buffers = NewBuffers()
 		l.line.head = make([]byte, 0, maxLine)
 	}
-	err := error(nil)
+	var err error
 	if l.guards() {
 		if err = guarded(l.open); err != nil && !isStartError(err) {
 			err = &StartError{"unable to go on with the record", err}

@@ -97,6 +97,7 @@ func TestParked(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			f := parked(t, "n100", "./a")
 			test.do(f)
 			f.end()

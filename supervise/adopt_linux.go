@@ -65,7 +65,7 @@ func (s *service) abandon() {
 		unix.Close(s.pipe)
 		s.pipe = -1
 	}
-	s.folder.close()
+	s.close()
 }
 
 // begin starts the service, or goes on with it.

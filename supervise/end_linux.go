@@ -63,7 +63,7 @@ func (sup *supervisor) letGo(s *service) {
 	for _, k := range []kind{kindDir, kindLock, kindControl, kindOK} {
 		s.drop(k)
 	}
-	s.folder.close()
+	s.close()
 	for kind := range timerKinds {
 		s.due[kind] = time.Time{}
 	}

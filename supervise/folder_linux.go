@@ -1,10 +1,10 @@
 package supervise
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -106,7 +106,7 @@ func (f *folder) takeLock() error {
 	}
 	err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
-		err = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}) //nolint:gosec // a descriptor
+		err = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
 	}
 	if err != nil {
 		unix.Close(fd)
@@ -153,18 +153,25 @@ func (f *folder) executable(name string) bool {
 	return unix.Fstatat(f.dir, name, &st, 0) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o111 != 0
 }
 
-// workDir is a name of the folder that a child can change to, whatever its path
-// leads to by now.
-func (f *folder) workDir() string { return "/proc/self/fd/" + strconv.Itoa(f.dir) }
-
-// write puts data over the beginning of a file in supervise/, by one call.
+// write puts data over what is in a file in supervise/, by one call. If that is
+// longer, data has spaces put before its newline, or where it has none, its end.
 func (f *folder) write(name string, data []byte) error {
 	fd, err := unix.Openat(f.super, name, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	_, err = unix.Pwrite(fd, data, 0)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if last := len(data) - 1; st.Size > int64(len(data)) && st.Size <= maxSmallFile && data[last] == '\n' {
+		data = append(data[:last:last], bytes.Repeat([]byte(" "), int(st.Size)-len(data))...)
+		data = append(data, '\n')
+	}
+	if _, err = unix.Pwrite(fd, data, 0); err == nil && st.Size > int64(len(data)) {
+		err = unix.Ftruncate(fd, int64(len(data)))
+	}
 	return err
 }
 
@@ -184,7 +191,7 @@ func listFolder(at int, name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := os.NewFile(uintptr(fd), name) //nolint:gosec // a descriptor
-	defer f.Close()
-	return f.Readdirnames(-1)
+	f := os.NewFile(uintptr(fd), name)
+	names, err := f.Readdirnames(-1)
+	return names, errors.Join(err, f.Close())
 }

@@ -141,7 +141,7 @@ func (k *keeper) reap() {
 		}
 		for i := range k.held {
 			if h := &k.held[i]; int(h.pid) == pid {
-				h.ended, h.status = true, int32(status) //nolint:gosec // a wait status
+				h.ended, h.status = true, int32(status)
 			}
 		}
 		if k.socket >= 0 {
@@ -225,7 +225,7 @@ func (k *keeper) startSupervisor() error {
 	argv = append(argv, k.cfg.Args...)
 	attr := &syscall.ProcAttr{
 		Env:   os.Environ(),
-		Files: []uintptr{0, 1, 2, uintptr(pair[1])}, //nolint:gosec // descriptors are not negative
+		Files: []uintptr{0, 1, 2, uintptr(pair[1])},
 	}
 	pid, err := syscall.ForkExec(k.cfg.path(), argv, attr)
 	if errors.Is(err, unix.ENOENT) {
@@ -244,7 +244,7 @@ func (k *keeper) startSupervisor() error {
 			err = errors.Join(err, send(k.socket, message{op: opWait, number: uint32(h.pid), status: uint32(h.status), fd: -1}, 0)) //nolint:gosec // as above
 		}
 		if err != nil {
-			return nil // it has ended already, which is noticed
+			return nil //nolint:nilerr // it has ended already, which is noticed
 		}
 	}
 	_ = send(k.socket, message{op: opEnd, fd: -1}, 0) // as above
@@ -294,7 +294,7 @@ func becomeKeeper(cfg Config, held []heldFD) error {
 		for _, h := range held {
 			_, _ = unix.FcntlInt(uintptr(h.fd), unix.F_SETFD, flags) //nolint:gosec // descriptors are not negative
 		}
-		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, flags) //nolint:gosec // as above
+		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, flags)
 	}
 	keepOpen(true)
 	defer keepOpen(false)

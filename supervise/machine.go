@@ -14,8 +14,10 @@ const (
 	PhaseFinish              // ./finish runs
 	PhasePause               // it has ended and is started again at a set time
 	PhaseGone                // the folder is no longer supervised
-	phases
 )
+
+// phases is how many there are.
+const phases = int(PhaseGone) + 1
 
 // Event is what happens to a service.
 type Event uint8
@@ -37,8 +39,10 @@ const (
 	EventDue            // the pause is over
 	EventLate           // it did not end in the time that it has
 	EventFailed         // ./run could not be started
-	events
 )
+
+// events is how many there are.
+const events = int(EventFailed) + 1
 
 // Action is what has to be done about an event, in order.
 type Action uint8
@@ -212,7 +216,7 @@ func (m Machine) Next(e Event, g Guard, rules *[phases][events]rule) (Machine, [
 	}
 	if next == settle {
 		next = m.settled(g)
-		if next == toDown || next == leaveDown {
+		if next == toDown {
 			do = append(do, ActSweep)
 		}
 	}
@@ -264,5 +268,5 @@ func (m Machine) settled(g Guard) step {
 
 func (m Machine) leave(do []Action) (Machine, []Action) {
 	m.Phase = PhaseGone
-	return m, append(do, ActLeave)
+	return m, append(do, ActSweep, ActLeave)
 }

@@ -49,7 +49,6 @@ type service struct {
 	busy   bool    // the engine had work since the last look
 	awake  bool    // and is in the list of those
 	due    [timerKinds]time.Time
-	group  int // its control group; -1: none
 	dirty  bool
 	stale  bool      // its folder is not in the scan folder any more
 	missed time.Time // since then
@@ -97,9 +96,10 @@ func (s *service) write() {
 	status := s.status()
 	status.Put(&b)
 	err := s.folder.write("status", b[:])
-	if err == nil {
-		detail := s.detail()
-		err = s.folder.write("scgikit.json", detailText(s.ident(), &detail))
+	detail := s.detail()
+	// Without room it is there at least, and who sees it empty looks further.
+	if other := s.folder.write("scgikit.json", detailText(s.ident(), &detail)); err == nil {
+		err = other
 	}
 	if err == nil && s.dialect() == Runit {
 		err = s.writeRunit(&status)

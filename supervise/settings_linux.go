@@ -177,7 +177,7 @@ func parseMilliseconds(text string) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%q is not a number of milliseconds", text)
 	}
-	return time.Duration(n) * time.Millisecond, nil //nolint:gosec // 31 bits
+	return time.Duration(n) * time.Millisecond, nil
 }
 
 func parseDuration(text string) (time.Duration, error) {

@@ -28,7 +28,7 @@ func catchSignals(list ...os.Signal) (*signalPipe, error) {
 		for s := range ch {
 			if number, ok := s.(syscall.Signal); ok {
 				// A full pipe has enough to wake anybody.
-				_, _ = unix.Write(p.writer, []byte{byte(number)})
+				_, _ = unix.Write(p.writer, []byte{byte(number)}) //nolint:gosec // signals are below 65
 			}
 		}
 	}()

@@ -108,16 +108,16 @@ func (r *spawnRequest) start(null int) error {
 		case sourceClosed:
 			files[i] = ^uintptr(0)
 		case sourceNull:
-			files[i] = uintptr(null) //nolint:gosec // a descriptor
+			files[i] = uintptr(null)
 		case sourceInherited:
-			files[i] = uintptr(f.fd) //nolint:gosec // a descriptor
+			files[i] = uintptr(f.fd)
 		case sourceReopen:
 			fd, err := unix.Open(outside(f.fd), f.flag|unix.O_CLOEXEC, 0)
 			if err != nil {
 				return err
 			}
 			defer unix.Close(fd)
-			files[i] = uintptr(fd) //nolint:gosec // a descriptor
+			files[i] = uintptr(fd)
 		}
 	}
 	attr := &syscall.ProcAttr{Dir: outside(r.dir), Env: r.env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true}}

@@ -193,7 +193,7 @@ func (sup *supervisor) putOff(m message) {
 	})
 	if m.op == opStore {
 		// Ours may be closed until then.
-		fd, err := unix.FcntlInt(uintptr(m.fd), unix.F_DUPFD_CLOEXEC, 0) //nolint:gosec // a descriptor
+		fd, err := unix.FcntlInt(uintptr(m.fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			sup.say("unable to hand a descriptor to the keeper: " + err.Error())
 			return

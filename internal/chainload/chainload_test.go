@@ -55,6 +55,7 @@ func TestParseOptions(t *testing.T) {
 		t.Errorf("empty words: %v, %v, %v", options, rest, err)
 	}
 }
+
 func TestEdit(t *testing.T) {
 	env := func() []string { return []string{"A=1", "B=2", "C=3", "odd"} }
 	for _, c := range []struct {

@@ -110,7 +110,7 @@ func pipeFull(l *load, name string) bool {
 	}
 	defer unix.Close(fd)
 	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
-	size, err2 := unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0) //nolint:gosec // a descriptor
+	size, err2 := unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0)
 	return err == nil && err2 == nil && n > size*3/4
 }
 

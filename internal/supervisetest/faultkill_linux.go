@@ -183,22 +183,23 @@ func isProgram(pid int, name string) bool {
 
 func spawnScenarios() []Scenario {
 	return []Scenario{
-		{"kill the supervisor during starts", nil, 12, func(f *Fault) { spawnRounds(f, (*load).killWorkerAnytime) }},
-		{"kill the keeper during starts", nil, 6, func(f *Fault) { spawnRounds(f, (*load).killKeeperAnytime) }},
-		{"kill both during starts", nil, 6, func(f *Fault) { spawnRounds(f, (*load).killBoth) }},
+		{"kill the supervisor during starts", nil, 12, func(f *Fault) { spawnRounds(f, false, (*load).killWorkerAnytime) }},
+		{"kill the keeper during starts", nil, 6, func(f *Fault) { spawnRounds(f, false, (*load).killKeeperAnytime) }},
+		{"kill both during starts", nil, 6, func(f *Fault) { spawnRounds(f, true, (*load).killBoth) }},
 	}
 }
 
-// spawnRounds kills while services end and are started as fast as they can.
-func spawnRounds(f *Fault, kill func(l *load)) {
+// spawnRounds kills while services end and are started as fast as they can. Where
+// both processes are killed, nobody has the pipe of a service that ends then.
+func spawnRounds(f *Fault, both bool, kill func(l *load)) {
 	l := newLoad(f, 1, 1000)
 	at := Service{"restart": "delay 0s\nmax-delay 0s\nburst 0\n"}
 	for i := range 4 {
 		name := fmt.Sprintf("short%d", i)
-		l.many[name] = true
+		l.many[name], l.short[name] = true, both
 		l.add(name, "-lines 3 -code 1", at)
 	}
-	l.many["finish"] = true
+	l.many["finish"], l.short["finish"] = true, both
 	l.add("finish", "-lines 3", at, Service{"finish": "#!/bin/sh\nexit 0\n"})
 	l.start()
 	for range f.Rounds {

@@ -45,7 +45,11 @@ func (l *load) inspect(name string) {
 	for _, instance := range list {
 		accepted[instance] = counter(filepath.Join(l.state, name+".count."+instance))
 	}
-	tally := check(name, filepath.Join(l.dir(name), "log", "main"), accepted)
+	tally := check(name, l.logDir(name), accepted)
+	if l.short[name] {
+		c.Gone += tally.Lost
+		tally.Lost, tally.first = 0, ""
+	}
 	if tally.first != "" {
 		l.f.Errorf("%s: %s", name, tally.first)
 	}

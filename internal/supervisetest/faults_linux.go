@@ -85,7 +85,8 @@ type Count struct {
 	Lost      uint64
 	Doubled   uint64
 	Damaged   uint64
-	Unknown   int // ends that nobody can tell the status of
+	Gone      uint64 // lines in the pipes of services that ended while neither process was there
+	Unknown   int    // ends that nobody can tell the status of
 }
 
 // Clean returns whether nothing went wrong.
@@ -94,8 +95,8 @@ func (c Count) Clean() bool {
 }
 
 func (c Count) String() string {
-	return fmt.Sprintf("%d faults, %d starts, %d without need, %d copies; %d lines, %d lost, %d doubled, %d damaged; %d ends unknown",
-		c.Kills, c.Starts, c.Restarted, c.Copies, c.Lines, c.Lost, c.Doubled, c.Damaged, c.Unknown)
+	return fmt.Sprintf("%d faults, %d starts, %d without need, %d copies; %d lines, %d lost, %d doubled, %d damaged, %d with both; %d ends unknown",
+		c.Kills, c.Starts, c.Restarted, c.Copies, c.Lines, c.Lost, c.Doubled, c.Damaged, c.Gone, c.Unknown)
 }
 
 // noLater lets time pass, at most so much: a moment that nothing else marks.
@@ -116,13 +117,15 @@ type load struct {
 	names  []string        // of services that print numbered lines
 	starts map[string]int  // that they are to have
 	many   map[string]bool // any number of starts will do
+	short  map[string]bool // lines are lost that nobody can have: of services that end while both processes are dead
+	logs   map[string]string
 }
 
 // newLoad makes a scan folder with some services, which print so many lines a
 // second each.
 func newLoad(f *Fault, services, rate int) *load {
 	f.Helper()
-	l := &load{f: f, scan: f.TempDir(), state: f.TempDir(), starts: map[string]int{}, many: map[string]bool{}}
+	l := &load{f: f, scan: f.TempDir(), state: f.TempDir(), starts: map[string]int{}, many: map[string]bool{}, short: map[string]bool{}, logs: map[string]string{}}
 	for i := range services {
 		l.add(fmt.Sprintf("line%d", i), fmt.Sprintf("-rate %d", rate))
 	}
@@ -203,26 +206,37 @@ func (l *load) worker(former int) int {
 	return pid
 }
 
-// flowing waits until lines of all services that print for ever are taken: more
-// than fit into the pipe.
+// flowing waits until lines of all services that print for ever are written.
 func (l *load) flowing() {
 	l.f.Helper()
 	for _, name := range l.names {
 		if l.many[name] {
 			continue
 		}
-		before := l.accepted(name)
-		Until(l.f, "lines of "+name+" are taken", func() bool { return l.accepted(name) > before+4000 })
+		before := l.logged(name)
+		Until(l.f, "lines of "+name+" are written", func() bool { return l.logged(name) > before+4096 })
 	}
 }
 
-// accepted is how many lines of its last instance the pipe has accepted.
-func (l *load) accepted(name string) uint64 {
-	list := l.instances(name)
-	if len(list) == 0 {
-		return 0
+// logged is the size of a service's log.
+func (l *load) logged(name string) int64 {
+	dir := l.logDir(name)
+	entries, _ := os.ReadDir(dir)
+	var size int64
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil {
+			size += info.Size()
+		}
 	}
-	return counter(filepath.Join(l.state, name+".count."+list[len(list)-1]))
+	return size
+}
+
+// logDir is where a service's lines are.
+func (l *load) logDir(name string) string {
+	if dir := l.logs[name]; dir != "" {
+		return dir
+	}
+	return filepath.Join(l.dir(name), "log", "main")
 }
 
 // stop ends everything as a user would, and counts.
