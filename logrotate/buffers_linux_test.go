@@ -602,3 +602,32 @@ func TestRobbedWhileAside(t *testing.T) {
 		}
 	}
 }
+
+// TestStoppedWhileAside: a log that is stopped while its input is put aside and
+// can not even be looked at again is done, and stays done; the input stays in
+// the pipe.
+func TestStoppedWhileAside(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, NewBuffers(), false, "", []string{"./a"})
+	l := f.loggers[0]
+	broken := f.breakDisk(0, 0)
+	f.write(0, []byte("one\n"))
+	f.settle(0)
+	l.Stop()
+	p := l.source.(*peeker)
+	input := p.fd
+	p.fd = -1 // it can not be looked at
+	if wait := f.settle(0); !wait.Done || l.Err() == nil {
+		t.Fatal(wait, l.Err())
+	}
+	p.fd = input
+	broken.mend(t)
+	if wait := f.settle(0); !wait.Done || l.source.available() != 4 {
+		t.Errorf("%+v, %d bytes in the pipe", wait, l.source.available())
+	}
+	f.crash(0)
+	f.end()
+	if got := strings.Join(f.logs[0].files("a"), ""); got != "one\n" {
+		t.Errorf("%q", got)
+	}
+}

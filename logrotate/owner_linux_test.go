@@ -296,7 +296,7 @@ func TestOwnerSwaps(t *testing.T) {
 	if err := swap.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := more.Write([]byte(strings.Repeat("go\n", 150))); err != nil {
+	if _, err := more.Write([]byte(strings.Repeat("go\n", 40))); err != nil {
 		t.Fatal(err)
 	}
 	_ = more.Close()

@@ -253,7 +253,7 @@ func (l *Logger) abandon() bool {
 		l.record.abandon()
 	}
 	l.err = errTrouble
-	l.stage = done
+	l.stage, l.aside = done, false
 	return true
 }
 

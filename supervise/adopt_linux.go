@@ -246,6 +246,8 @@ func (s *service) beginFolder() {
 // goOn starts a service that is to be up, or goes on with one that is.
 func (s *service) goOn() {
 	running := s.process.pidfd >= 0
+	// A log may still have lines to write; what is not there need not come.
+	ending := s.sup.stopping && !s.isLog()
 	switch s.machine.Phase {
 	case PhaseUp, PhaseStop, PhaseFinish:
 		switch {
@@ -262,8 +264,13 @@ func (s *service) goOn() {
 			s.sup.later(s, EventDied)
 		}
 	case PhasePause:
-		s.pause()
+		if !ending {
+			s.pause()
+		}
 	case PhaseDown, PhaseHeld:
+		if ending {
+			break
+		}
 		if s.machine.Want == WantUp && !s.machine.Failed {
 			s.sup.later(s, EventUp)
 		} else if s.machine.Want == WantOnce && s.machine.Phase == PhaseHeld {
@@ -320,6 +327,9 @@ func (sup *supervisor) adoptRest() {
 		sup.supervise(name[strings.LastIndexByte(name, '/')+1:], dir, id)
 		if s := sup.services[id]; s != nil {
 			s.stale = true
+			if _, taken := sup.scan.present[s.name]; !taken {
+				sup.scan.present[s.name] = id
+			}
 			sup.scan.soon(scanDelay)
 		}
 	}

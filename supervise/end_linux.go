@@ -43,12 +43,19 @@ func (sup *supervisor) endLog(log *service) {
 		if log.engine != nil {
 			log.stepLog()
 		}
-		if sup.killing {
-			sup.later(log, EventLate)
+		switch {
+		case sup.killing:
+			sup.timers.set(log, timerMachine, time.Now().Add(lastLines))
+		case log.settings.KillAfter > 0:
+			sup.timers.set(log, timerMachine, time.Now().Add(log.settings.KillAfter))
 		}
 	case PhaseGone:
 	}
 }
+
+// lastLines is how long a log has for what is in the pipe where all is to end at
+// once.
+const lastLines = time.Second
 
 // letGo closes what clients see.
 func (sup *supervisor) letGo(s *service) {
@@ -91,6 +98,10 @@ func (sup *supervisor) ended(s *service) {
 	if sup.stopping || sup.cfg.Single {
 		return
 	}
+	if s.stale {
+		sup.scan.soon(0) // for one that has come with its name
+		return
+	}
 	sup.scan.left[s.id] = time.Time{}
 	if s.dialect() == Daemontools {
 		sup.scan.left[s.id] = time.Now().Add(scanEvery)
@@ -125,7 +136,9 @@ func (sup *supervisor) stopNext() {
 		}
 	}
 	for _, s := range slices.Clone(sup.list) {
-		if !s.machine.Exiting && (sup.killing || !needed[s]) {
+		// One that is only to leave once it ends by itself is ended too.
+		told := s.machine.Exiting && s.machine.Phase != PhaseUp
+		if !told && (sup.killing || !needed[s]) {
 			sup.later(s, EventStopExit)
 		}
 	}
@@ -136,6 +149,9 @@ func (sup *supervisor) kill() {
 	sup.killing = true
 	sup.stopNext()
 	for _, s := range sup.all() {
+		if s.isLog() && s.main.machine.Phase != PhaseGone {
+			continue // its turn comes when nobody writes to it any more
+		}
 		if s.process.pidfd >= 0 || s.engine != nil {
 			sup.later(s, EventLate)
 		}
@@ -203,7 +219,7 @@ func (sup *supervisor) move(s *service, dir int, id inode) {
 	s.rehome(next, old)
 	delete(sup.services, old.id)
 	sup.services[id] = s
-	sup.watch(s.name)
+	sup.watch(s.name, s.dir)
 	if s.log == nil {
 		return
 	}

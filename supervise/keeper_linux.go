@@ -114,11 +114,12 @@ func (k *keeper) onSignal(s syscall.Signal) {
 	case syscall.SIGUSR2:
 		k.upgrade()
 	default:
+		if s == syscall.SIGTERM || s == syscall.SIGINT {
+			// One that is started from now on goes on with it.
+			k.cfg.stopping = true
+		}
 		if k.pid != 0 {
 			_ = syscall.Kill(k.pid, s)
-		} else if s == syscall.SIGTERM || s == syscall.SIGINT {
-			// It will get it when it is there.
-			k.cfg.stopping = true
 		}
 	}
 }
@@ -188,6 +189,10 @@ func (k *keeper) listen() {
 		switch m.op {
 		case opStore:
 			k.drop(m.key)
+			if m.fd < 0 {
+				k.cfg.say("unable to hold a descriptor of a service: too many open files")
+				continue
+			}
 			k.held = append(k.held, heldFD{key: m.key, fd: int32(m.fd), pid: int32(m.number)}) //nolint:gosec // descriptors and process ids are small
 			k.systemd.store(m.key, m.fd)
 		case opDrop:

@@ -165,6 +165,7 @@ func table() [phases][events]rule {
 			EventExit:     exit(stay),
 			EventStopExit: {set: true, exiting: true, do: []Action{ActStop}},
 			EventDied:     then(toFinish, ActQuiet),
+			EventFailed:   then(toPause, ActQuiet), // it was told to end before that was seen
 			EventLate:     then(stay, ActKill),
 		},
 		PhaseFinish: {

@@ -55,12 +55,32 @@ func (p process) reap(told map[int]unix.WaitStatus) (exitStatus, error) {
 	if status, ok := told[p.pid]; ok {
 		return exitStatus{status, true}, nil
 	}
-	if ended, reaped := pidfdState(p.pidfd); !ended {
+	ended, reaped := pidfdState(p.pidfd)
+	if !ended {
 		return exitStatus{}, errRuns
-	} else if !reaped && parentOf(p.pid) == os.Getppid() {
+	}
+	// Its parent may never wait for it.
+	if status, ok := zombieStatus(p.pid, p.start); ok {
+		return exitStatus{status, true}, nil
+	}
+	if !reaped && parentOf(p.pid) == os.Getppid() {
 		return exitStatus{}, errRuns // the keeper is about to
 	}
+	if status, ok := exitInfo(p.pidfd); ok {
+		return exitStatus{status, true}, nil
+	}
 	return exitStatus{}, nil
+}
+
+// zombieStatus returns the wait status of a process that nobody has waited for.
+// Others than its user and root are told 0 always, which is then not believed.
+func zombieStatus(pid int, start uint64) (unix.WaitStatus, bool) {
+	fields := stat(pid)
+	if len(fields) <= statExit || fields[0] != "Z" || statNumber(fields, statStart) != start {
+		return 0, false
+	}
+	status := unix.WaitStatus(statNumber(fields, statExit)) //nolint:gosec // a wait status
+	return status, status != 0 || os.Geteuid() == 0
 }
 
 // exitInfo asks the kernel how a process ended.
@@ -114,6 +134,7 @@ const (
 	statParent  = 1
 	statSession = 3
 	statStart   = 19
+	statExit    = 49
 )
 
 func statNumber(fields []string, at int) uint64 {

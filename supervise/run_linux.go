@@ -13,6 +13,7 @@ func Run(cfg Config, role Role) (int, error) {
 	// Nothing of who started us is for services, but the first three.
 	_ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) // before Linux 5.11 they have what they have
 	cfg.stopping = role.Stopping
+	spareThreads()
 	if role.Supervisor > 0 {
 		return superviseFrom(cfg, role.Supervisor)
 	}

@@ -3,6 +3,7 @@ package supervise
 import (
 	"encoding/binary"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -16,11 +17,11 @@ type scan struct {
 	inotify  int // -1: looked at every scanEvery
 	watch    int // of the folder itself
 	again    time.Time
-	present  map[string]inode // names of services that are there
-	watched  map[int32]bool
-	released bool                // somebody may be able to go on
-	refused  map[inode]string    // folders that cannot be supervised, and why
-	left     map[inode]time.Time // folders that were given back: not before then
+	present  map[string]inode        // names of services that are there
+	targets  map[int]map[string]bool // by watch: names that links of the scan folder lead to
+	released bool                    // somebody may be able to go on
+	refused  map[inode]string        // folders that cannot be supervised, and why
+	left     map[inode]time.Time     // folders that were given back: not before then
 }
 
 const (
@@ -36,7 +37,7 @@ const (
 const maxName = 255
 
 func (sup *supervisor) openScan() error {
-	sup.scan = scan{dir: -1, inotify: -1, present: map[string]inode{}, watched: map[int32]bool{}, refused: map[inode]string{}, left: map[inode]time.Time{}}
+	sup.scan = scan{dir: -1, inotify: -1, present: map[string]inode{}, targets: map[int]map[string]bool{}, refused: map[inode]string{}, left: map[inode]time.Time{}}
 	fd, err := unix.Open(sup.cfg.Dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &openError{sup.cfg.Dir, err}
@@ -78,8 +79,9 @@ func (c *scan) soon(wait time.Duration) {
 }
 
 // onInotify reads that something has changed. What it was hardly matters: the
-// folder is looked at as a whole.
+// scan folder is looked at as a whole.
 func (sup *supervisor) onInotify() {
+	matters := false
 	var b [4096]byte
 	for {
 		n, err := unix.Read(sup.scan.inotify, b[:])
@@ -94,9 +96,13 @@ func (sup *supervisor) onInotify() {
 			if watch == sup.scan.watch && mask&(unix.IN_DELETE|unix.IN_MOVED_FROM) != 0 {
 				sup.scan.unlinked(name)
 			}
+			names, parent := sup.scan.targets[watch]
+			matters = matters || !parent || names[name] || watch == sup.scan.watch
 		}
 	}
-	sup.scan.soon(scanDelay)
+	if matters {
+		sup.scan.soon(scanDelay)
+	}
 }
 
 // unlinked notes that a name was taken out. A folder that was given back for as
@@ -111,7 +117,7 @@ func (c *scan) unlinked(name string) {
 // to those that are not there any more is the dialect's.
 func (sup *supervisor) rescan() {
 	sup.scan.again = time.Time{}
-	if sup.stopping {
+	if sup.stopping && sup.ready {
 		return
 	}
 	if sup.cfg.Single {
@@ -132,7 +138,7 @@ func (sup *supervisor) rescan() {
 		}
 		if id, ok := sup.look(name); ok {
 			seen[id] = true
-		} else if sup.dangling(name) {
+		} else if sup.link(name) {
 			// What it leads to may be on the way to be made anew, and nothing tells.
 			if id, known := sup.scan.present[name]; known {
 				seen[id] = true
@@ -142,7 +148,10 @@ func (sup *supervisor) rescan() {
 	}
 	for name, id := range sup.scan.present {
 		if !seen[id] {
-			delete(sup.scan.present, name)
+			if sup.services[id] == nil {
+				// Else another folder may come with its name, and it goes on there.
+				delete(sup.scan.present, name)
+			}
 			delete(sup.scan.left, id)
 			delete(sup.scan.refused, id)
 		}
@@ -176,8 +185,8 @@ func (sup *supervisor) missed(s *service, missing bool) {
 	sup.apply(s, EventStopExit)
 }
 
-// dangling returns whether a name is a link.
-func (sup *supervisor) dangling(name string) bool {
+// link returns whether a name is a link.
+func (sup *supervisor) link(name string) bool {
 	_, err := unix.Readlinkat(sup.scan.dir, name, make([]byte, 1))
 	return err == nil
 }
@@ -203,6 +212,11 @@ func (sup *supervisor) look(name string) (inode, bool) {
 		}
 		return inode{}, false
 	}
+	if _, held := sup.held[key{kindDir, id.dev, id.ino}]; sup.stopping && !held {
+		// The supervisor before this one has given it back already.
+		unix.Close(dir)
+		return inode{}, false
+	}
 	before, known := sup.scan.present[name]
 	sup.scan.present[name] = id
 	if s := sup.services[id]; s != nil {
@@ -222,6 +236,11 @@ func (sup *supervisor) look(name string) (inode, bool) {
 	}
 	if known && before != id {
 		if old := sup.services[before]; old != nil && !sup.linked(before) {
+			if old.machine.Exiting {
+				sup.scan.present[name] = before // its end brings us back
+				unix.Close(dir)
+				return id, true
+			}
 			sup.move(old, dir, id)
 			return id, true
 		}
@@ -270,18 +289,32 @@ func (sup *supervisor) supervise(name string, dir int, id inode) {
 	delete(sup.scan.refused, id)
 	sup.services[id] = s
 	sup.list = append(sup.list, s)
-	sup.watch(name)
+	sup.watch(name, s.dir)
 	s.begin()
 }
 
-// watch has it noticed where a service's folder loses files: it may be on the way
-// to be made anew.
-func (sup *supervisor) watch(name string) {
+// watch has it noticed where a service's folder is moved or removed: it may be on
+// the way to be made anew. Of one that a link leads to, the folder that it is in
+// tells.
+func (sup *supervisor) watch(name string, dir int) {
 	if sup.scan.inotify < 0 || sup.cfg.Single {
 		return
 	}
-	// Without it, that is seen when the scan folder changes or on HUP.
+	// Without these, that is seen when the scan folder changes or on HUP.
 	_, _ = unix.InotifyAddWatch(sup.scan.inotify, sup.cfg.Dir+"/"+name, unix.IN_MOVE_SELF|unix.IN_DELETE_SELF|unix.IN_ATTRIB|unix.IN_ONLYDIR)
+	path, err := os.Readlink("/proc/self/fd/" + itoa(dir))
+	at := strings.LastIndexByte(path, '/')
+	if err != nil || at < 1 || !sup.link(name) {
+		return
+	}
+	watch, err := unix.InotifyAddWatch(sup.scan.inotify, path[:at], scanEvents|unix.IN_ONLYDIR|unix.IN_MASK_ADD)
+	if err != nil {
+		return
+	}
+	if sup.scan.targets[watch] == nil {
+		sup.scan.targets[watch] = map[string]bool{}
+	}
+	sup.scan.targets[watch][path[at+1:]] = true
 }
 
 // named returns the service with a name.

@@ -113,6 +113,8 @@ func (s *service) write() {
 func (s *service) status() servicedir.Status {
 	st := servicedir.Status{Since: s.since, PID: s.pid(), Paused: s.paused, GotTERM: s.gotTERM}
 	switch {
+	case s.machine.Exiting && s.dialect() == Runit:
+		st.Want = servicedir.WantDown
 	case s.machine.Failed:
 		// Nothing will start it, and sv start does nothing where it reads that it
 		// is wanted up.

@@ -6,6 +6,8 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"slices"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -52,8 +54,15 @@ const (
 func newSpawner() (*spawner, error) {
 	s := &spawner{requests: make(chan *spawnRequest)}
 	ready := make(chan error)
+	kept, err := pollerDescriptors()
+	if err != nil {
+		return nil, err
+	}
 	onThread(func() {
-		err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_UNSHARE)
+		err := unix.Unshare(unix.CLONE_FILES)
+		if err == nil {
+			err = closeAllBut(kept)
+		}
 		null := -1
 		if err == nil {
 			null, err = unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -70,6 +79,48 @@ func newSpawner() (*spawner, error) {
 		return nil, fmt.Errorf("a thread with descriptors of its own: %w", err)
 	}
 	return s, nil
+}
+
+// pollerDescriptors returns those that Go's run-time waits with. Any thread may
+// have to, in the middle of an allocation, and the process ends if it cannot.
+func pollerDescriptors() ([]int, error) {
+	// They are made for the first descriptor that can be waited for.
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close() //nolint:errcheck // nothing was written
+	defer w.Close() //nolint:errcheck // as above
+	names, err := listFolder(unix.AT_FDCWD, "/proc/self/fd")
+	if err != nil {
+		return nil, err
+	}
+	var kept []int
+	for _, name := range names {
+		to, err := os.Readlink("/proc/self/fd/" + name)
+		if err != nil || to != "anon_inode:[eventpoll]" && to != "anon_inode:[eventfd]" {
+			continue
+		}
+		if fd, err := strconv.Atoi(name); err == nil && fd > 2 {
+			kept = append(kept, fd)
+		}
+	}
+	slices.Sort(kept)
+	return kept, nil
+}
+
+// closeAllBut closes all descriptors from 3 but some.
+func closeAllBut(kept []int) error {
+	from := 3
+	for _, fd := range kept {
+		if fd > from {
+			if err := unix.CloseRange(uint(from), uint(fd-1), 0); err != nil {
+				return err
+			}
+		}
+		from = fd + 1
+	}
+	return unix.CloseRange(uint(from), math.MaxInt32, 0)
 }
 
 // onThread runs f on a thread that no other goroutine will ever run on, and that

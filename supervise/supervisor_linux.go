@@ -95,13 +95,14 @@ func superviseFrom(cfg Config, socket int) (int, error) {
 	if err := sup.openScan(); err != nil {
 		return 0, err
 	}
+	sup.stopping = cfg.stopping
 	sup.rescan()
 	sup.adoptRest()
+	if sup.stopping {
+		sup.stopNext()
+	}
 	sup.settle()
 	lean()
-	if cfg.stopping {
-		sup.stop()
-	}
 	return sup.loop()
 }
 
@@ -150,6 +151,10 @@ func (sup *supervisor) fetch() error {
 		}
 		switch m.op {
 		case opStore:
+			if m.fd < 0 {
+				sup.say("unable to take a descriptor from the keeper: too many open files")
+				continue
+			}
 			sup.held[m.key] = heldFD{key: m.key, fd: int32(m.fd), pid: int32(m.number)} //nolint:gosec // descriptors and process ids are small
 		case opWait:
 			sup.told[int(m.number)] = unix.WaitStatus(m.status)
@@ -157,73 +162,6 @@ func (sup *supervisor) fetch() error {
 			sup.listen(sup.keeper, handler{kind: handleKeeper})
 			return nil
 		case opDrop, opQuit, opReady:
-		}
-	}
-}
-
-// tell says something to the keeper, if there is one. One that does not read, as
-// it was stopped, is not waited for.
-func (sup *supervisor) tell(m message) {
-	if sup.keeper < 0 {
-		return
-	}
-	if len(sup.unsaid) > 0 || !sup.sent(m) {
-		sup.putOff(m)
-	}
-}
-
-// sent sends a message and returns whether there was room for it.
-func (sup *supervisor) sent(m message) bool {
-	err := send(sup.keeper, m, unix.MSG_DONTWAIT)
-	if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
-		sup.say("unable to hand a descriptor to the keeper: " + err.Error())
-	}
-	return !errors.Is(err, unix.EAGAIN)
-}
-
-// putOff keeps a message until there is room. Of several about one descriptor the
-// last is enough.
-func (sup *supervisor) putOff(m message) {
-	sup.unsaid = slices.DeleteFunc(sup.unsaid, func(old message) bool {
-		same := m.key != key{} && old.key == m.key
-		if same && old.fd >= 0 {
-			unix.Close(old.fd)
-		}
-		return same
-	})
-	if m.op == opStore {
-		// Ours may be closed until then.
-		fd, err := unix.FcntlInt(uintptr(m.fd), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			sup.say("unable to hand a descriptor to the keeper: " + err.Error())
-			return
-		}
-		m.fd = fd
-	}
-	sup.unsaid = append(sup.unsaid, m)
-	sup.awaitRoom(unix.EPOLLIN | unix.EPOLLOUT)
-}
-
-// awaitRoom sets what is waited for at the socket to the keeper.
-func (sup *supervisor) awaitRoom(events uint32) {
-	event := unix.EpollEvent{Events: events, Fd: int32(sup.keeper)}      //nolint:gosec // descriptors are small
-	_ = unix.EpollCtl(sup.epoll, unix.EPOLL_CTL_MOD, sup.keeper, &event) // before it is listened to, nothing is put off for long
-}
-
-// catchUp says what was put off.
-func (sup *supervisor) catchUp() {
-	for len(sup.unsaid) > 0 {
-		m := sup.unsaid[0]
-		if !sup.sent(m) {
-			return
-		}
-		if m.fd >= 0 {
-			unix.Close(m.fd)
-		}
-		sup.unsaid = sup.unsaid[1:]
-		if len(sup.unsaid) == 0 {
-			sup.unsaid = nil
-			sup.awaitRoom(unix.EPOLLIN)
 		}
 	}
 }
@@ -273,13 +211,6 @@ func (sup *supervisor) loop() (int, error) {
 		}
 		sup.onTime()
 		sup.settle()
-	}
-}
-
-// quit tells the keeper, as the last thing, that nothing is left to do.
-func (sup *supervisor) quit() {
-	if sup.keeper >= 0 {
-		_ = send(sup.keeper, message{op: opQuit, fd: -1}, 0) // what it holds, it closes as it ends
 	}
 }
 
@@ -333,66 +264,6 @@ func (sup *supervisor) handle(fd int, h handler) {
 	case handleHelper:
 		sup.onHelper(fd, h.pid)
 	}
-}
-
-// hearKeeper reads what the keeper says. If it has ended, this process takes its
-// place, or, where a service manager starts the next keeper, makes room for it.
-func (sup *supervisor) hearKeeper() {
-	for sup.keeper >= 0 {
-		m, err := receive(sup.keeper, unix.MSG_DONTWAIT)
-		if errors.Is(err, unix.EAGAIN) {
-			return
-		}
-		if err != nil {
-			sup.replaceKeeper()
-			return
-		}
-		if m.op == opWait {
-			sup.told[int(m.number)] = unix.WaitStatus(m.status)
-			sup.onTold(int(m.number))
-		}
-	}
-}
-
-func (sup *supervisor) replaceKeeper() {
-	sup.ignore(sup.keeper)
-	unix.Close(sup.keeper)
-	sup.keeper = -1
-	for _, m := range sup.unsaid {
-		if m.fd >= 0 {
-			unix.Close(m.fd)
-		}
-	}
-	sup.unsaid = nil
-	// What the next one has to know may be on no disk yet.
-	sup.settle()
-	if sup.stopping && sup.finished() {
-		return
-	}
-	if sup.watched {
-		os.Exit(0) //nolint:forbidigo // as a kill would: what holds the rest is started again, and this must not run beside it
-	}
-	var held []heldFD
-	add := func(s *service, k kind, fd, pid int) {
-		if fd >= 0 {
-			held = append(held, heldFD{key: s.key(k), fd: int32(fd), pid: int32(pid)}) //nolint:gosec // descriptors and process ids are small
-		}
-	}
-	for _, s := range sup.all() {
-		add(s, kindDir, s.dir, 0)
-		add(s, kindLock, s.lock, 0)
-		add(s, kindControl, s.control, 0)
-		add(s, kindOK, s.ok, 0)
-		add(s, kindPipe, s.pipe, 0)
-		k := kindRun
-		if s.machine.Phase == PhaseFinish {
-			k = kindFinish
-		}
-		add(s, k, s.process.pidfd, s.process.pid)
-	}
-	sup.cfg.stopping = sup.stopping
-	err := becomeKeeper(sup.cfg, held)
-	sup.say("the keeper has ended, and nobody can take its place: " + err.Error())
 }
 
 // all returns services and their logs.

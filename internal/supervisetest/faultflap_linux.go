@@ -41,6 +41,9 @@ func flap(f *Fault) {
 			f.Errorf("200 services that fail take %.0f %% of a processor", 100*used)
 		}
 		l.flowing()
+		if l.worker(0) != worker {
+			f.Errorf("the supervisor has not survived it")
+		}
 	}
 	printed, _ := os.ReadFile(l.sup.Printed)
 	for name, want := range map[string]string{"bad1": "permission denied", "bad2": "no such file", "bad3": "no such file"} {

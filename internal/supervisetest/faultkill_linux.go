@@ -22,6 +22,10 @@ func killScenarios() []Scenario {
 // killRounds kills again and again under load.
 func killRounds(f *Fault, kill func(l *load)) {
 	l := newLoad(f, 4, 10_000)
+	// The supervisor writes the lines of a script that does nothing else.
+	apart := Service{"log/run": "#!/bin/sh\nexec 2>&1\nexec " + f.Programs.Run + " multilog t s1000000 n1000 ./main\n"}
+	l.add("apart0", "-rate 10000", apart)
+	l.add("apart1", "-rate 1000", apart)
 	l.start()
 	for range f.Rounds {
 		f.noLater(1200 * time.Millisecond)
@@ -57,7 +61,7 @@ func (l *load) killKeeper() {
 	l.worker(0)
 }
 
-// processesOf returns the keeper and the supervisor, whatever becomes which.
+// supervising returns the keeper and the supervisor, whatever becomes which.
 func (l *load) supervising() []int {
 	var list []int
 	for _, pid := range l.sup.Marked() {

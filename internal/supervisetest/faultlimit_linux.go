@@ -15,6 +15,7 @@ func limitScenarios() []Scenario {
 		{"no descriptors for the supervisor", nil, 2, func(f *Fault) { noDescriptors(f, false) }},
 		{"no descriptors for the keeper", nil, 2, func(f *Fault) { noDescriptors(f, true) }},
 		{"no processes", []string{"strace"}, 1, func(f *Fault) { noForks(f, "EAGAIN") }},
+		{"no process for the supervisor", []string{"strace"}, 2, noSupervisor},
 		{"no memory for a process", []string{"strace"}, 1, func(f *Fault) { noForks(f, "ENOMEM") }},
 	}
 }
@@ -26,11 +27,8 @@ func limitDescriptors(f *Fault, pid int, limited bool) {
 	limit := unix.Rlimit{Cur: 4096, Max: 4096}
 	if limited {
 		limit.Cur = 0
-		list, _ := os.ReadDir("/proc/" + itoa(pid) + "/fd")
-		for _, e := range list {
-			if n, ok := number(e.Name()); ok {
-				limit.Cur = max(limit.Cur, uint64(n)+1) //nolint:gosec // a descriptor
-			}
+		for exists("/proc/" + itoa(pid) + "/fd/" + itoa(int(limit.Cur))) {
+			limit.Cur++
 		}
 		limit.Cur += 2
 	}
@@ -43,7 +41,7 @@ func limitDescriptors(f *Fault, pid int, limited bool) {
 func noDescriptors(f *Fault, keeper bool) {
 	l := newLoad(f, 3, 5_000)
 	l.start()
-	for round := range f.Rounds {
+	for round := range min(f.Rounds, 20) { // each adds two services
 		l.flowing()
 		pid := l.worker(0)
 		if keeper {
@@ -55,11 +53,12 @@ func noDescriptors(f *Fault, keeper bool) {
 			l.add(name, "-rate 1000")
 		}
 		f.Count.Kills++
-		l.flowingOnly(l.names[:3])
 		if keeper {
+			l.flowingOnly(l.names[:3]) // else a log may need one for its next file
 			// What it could not take it does not have: the next supervisor finds
 			// the services by what was written down.
 			l.running()
+			Until(f, "it says so", func() bool { return l.said("unable to hold a descriptor") })
 			worker := l.worker(0)
 			signalTo(worker, "KILL")
 			Until(f, "the supervisor is dead", func() bool { return !Alive(worker) })
@@ -95,22 +94,50 @@ func noForks(f *Fault, errno string) {
 	l.start()
 	l.flowing()
 	for round := range f.Rounds {
-		worker := l.worker(0)
-		trace := filepath.Join(f.TempDir(), "trace")
-		cmd := exec.Command("strace", "-f", "-qq", "-o", trace, "-e", "trace=clone,clone3,fork,vfork",
-			"-e", "inject=clone,clone3,fork,vfork:error="+errno, "-p", itoa(worker))
-		if err := cmd.Start(); err != nil {
-			f.Fatal(err)
-		}
-		Until(f, "strace is there", func() bool { return traced(worker) })
+		again := withoutForks(f, l.worker(0), errno)
 		f.Count.Kills++
 		name := "late" + itoa(round)
 		l.add(name, "-rate 1000")
 		Until(f, "it says so", func() bool { return l.said(name + ": unable to start run: ") })
 		l.flowingOnly(l.names[:2])
+		again()
+		l.running()
+	}
+	l.flowing()
+	l.stop()
+}
+
+// withoutForks lets every start of a process by another one fail, until what it
+// returns is called.
+func withoutForks(f *Fault, pid int, errno string) (again func()) {
+	f.Helper()
+	trace := filepath.Join(f.TempDir(), "trace")
+	cmd := exec.Command("strace", "-f", "-qq", "-o", trace, "-e", "trace=clone,clone3,fork,vfork",
+		"-e", "inject=clone,clone3,fork,vfork:error="+errno, "-p", itoa(pid))
+	if err := cmd.Start(); err != nil {
+		f.Fatal(err)
+	}
+	Until(f, "strace is there", func() bool { return traced(pid) })
+	return func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
-		l.running()
+	}
+}
+
+// noSupervisor lets the keeper start none.
+func noSupervisor(f *Fault) {
+	l := newLoad(f, 2, 5_000)
+	l.start()
+	for range f.Rounds {
+		l.flowing()
+		worker := l.worker(0)
+		again := withoutForks(f, l.keeper, "EAGAIN")
+		signalTo(worker, "KILL")
+		f.Count.Kills++
+		Until(f, "it says so", func() bool { return l.said("unable to start the supervisor, trying again: ") })
+		Until(f, "the pipe is full", func() bool { return pipeFull(l, "line0") })
+		again()
+		l.worker(worker)
 	}
 	l.flowing()
 	l.stop()

@@ -2,6 +2,7 @@ package supervisetest
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -54,7 +55,7 @@ type Fault struct {
 
 // NewFault prepares a run of some rounds.
 func NewFault(t T, programs Programs, rounds int) *Fault {
-	return &Fault{T: t, Programs: programs, Rounds: rounds, random: rand.New(rand.NewPCG(1, uint64(rounds)))} //nolint:gosec // the same each time
+	return &Fault{T: t, Programs: programs, Rounds: rounds, random: rand.New(rand.NewPCG(1, uint64(rounds)))}
 }
 
 // Programs are those that the scenarios start.
@@ -144,9 +145,7 @@ func (l *load) add(name, options string, more ...Service) {
 	l.starts[name] = 1
 	s := Service{"run": "#!/bin/sh\nexec " + l.actor(name, options) + "\n", "log/run": logRun}
 	for _, m := range more {
-		for file, text := range m {
-			s[file] = text
-		}
+		maps.Copy(s, m)
 	}
 	// A service is there all at once.
 	dir := filepath.Join(l.f.TempDir(), name)
@@ -178,7 +177,7 @@ func (l *load) again() {
 func (l *load) running() {
 	l.f.Helper()
 	for _, name := range l.names {
-		Until(l.f, name+" runs", func() bool { return len(l.instances(name)) > 0 })
+		Until(l.f, name+" runs", func() bool { return len(l.instances(name)) >= l.starts[name] })
 	}
 }
 
@@ -265,12 +264,21 @@ func (l *load) ended() {
 	Until(l.f, "nothing is left", func() bool { return len(l.sup.Marked()) == 0 })
 }
 
+// unharmed finds that nothing has crashed.
+func (l *load) unharmed() {
+	l.f.Helper()
+	if l.said("\ngoroutine ") || l.said("panic: ") || l.said("fatal error: ") {
+		l.f.Errorf("a process has crashed:\n%s", readFile(l.sup.Printed))
+	}
+}
+
 // count looks at the logs and at who was started. Everything has ended.
 func (l *load) count() {
 	l.f.Helper()
 	for _, name := range l.names {
 		l.inspect(name)
 	}
+	l.unharmed()
 	if !l.f.Count.Clean() {
 		l.f.Errorf("%s", l.f.Count)
 	}

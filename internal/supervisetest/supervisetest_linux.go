@@ -1,6 +1,3 @@
-// Package supervisetest starts scgi-run's supervisor, and those of daemontools,
-// runit and s6, on folders of services, for tests of what their tools, a kill and
-// hostile services do to them.
 package supervisetest
 
 import (
@@ -123,13 +120,20 @@ func (s *Supervisor) PID() int { return s.cmd.Process.Pid }
 // Worker returns the process of ours that does the work, or 0 while there is none.
 // keeper is its parent.
 func Worker(keeper int) int {
+	if isWorker(keeper) {
+		return 0 // it is about to become the keeper; what looks like it is to be a service
+	}
 	for _, pid := range Children(keeper) {
-		cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if err == nil && strings.Contains(string(cmdline), "\x00--supervisor-of=") {
+		if isWorker(pid) {
 			return pid
 		}
 	}
 	return 0
+}
+
+func isWorker(pid int) bool {
+	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return err == nil && strings.Contains(string(cmdline), "\x00--supervisor-of=")
 }
 
 // Children returns the children of a process.
