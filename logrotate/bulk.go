@@ -57,46 +57,52 @@ func (l *Logger) takeLines() bool {
 	return true
 }
 
-// takeStamped takes complete lines and puts the stamp before each.
+// takeStamped takes complete lines and puts the stamp before each. It works on
+// what is left of the input and of the room, and on little else: what does not
+// fit into registers costs a tenth of the time.
 func (l *Logger) takeStamped() bool {
 	f := l.folders[0]
-	in, pos, end := l.in, l.pos, l.end
-	size := l.stampSize
-	stamp := [32]byte{}
-	copy(stamp[:], l.stamp[:])
-	base := f.start
+	size, stamp := l.stampSize, (*[32]byte)(l.stamp[:])
 	// What is pending may grow to this length without a rotation being due.
-	due := f.Size - tolerance - base
-	room := int(min(int64(cap(f.out)), f.Size-base))
-	out := f.out[:cap(f.out)]
-	o := len(f.out)
-	for pos < end {
-		n := lineLength(in[pos:end])
-		if n == 0 || o+size+n > room {
+	due := f.Size - tolerance - f.start
+	room := int(min(int64(cap(f.out)), f.Size-f.start))
+	if room < len(f.out) {
+		return false
+	}
+	in, out := l.in[l.pos:l.end], f.out[len(f.out):room]
+	dueAt := room - int(min(due, int64(room))) // of what is left of the room
+	for len(in) > 0 {
+		n := lineLength(in)
+		if n == 0 || size+n > len(out) {
 			break
 		}
-		if o+maxStamp+shortLine <= len(out) && pos+shortLine <= len(in) && n <= shortLine {
+		switch {
+		case n <= shortLine && cap(in) >= shortLine && cap(out) >= maxStamp+shortLine:
 			// Copies of a known length need no call; what they bring too much is
 			// written over by the next line, or cut off.
-			copy32((*[32]byte)(out[o:]), &stamp)
-			from, to := in[pos:pos+shortLine], out[o+size:o+size+shortLine]
+			from, to := in[:shortLine], out[:maxStamp+shortLine]
+			copy32((*[32]byte)(to), stamp)
+			to = to[size:]
 			copy32((*[32]byte)(to), (*[32]byte)(from))
 			if n > 32 {
 				copy32((*[32]byte)(to[32:]), (*[32]byte)(from[32:]))
 			}
-		} else {
-			copy(out[o:], stamp[:size])
-			copy(out[o+size:], in[pos:pos+n])
+		case size+n >= len(stamp):
+			copy32((*[32]byte)(out), stamp) // the line comes over its end
+			copy(out[size:], in[:n])
+		default:
+			copy(out, stamp[:size])
+			copy(out[size:], in[:n])
 		}
-		o += size + n
-		pos += n
-		if int64(o) >= due {
+		in, out = in[n:], out[size+n:]
+		if len(out) <= dueAt {
 			f.due, l.full = true, true
 			break
 		}
 	}
+	pos := l.end - len(in)
 	taken := pos > l.pos
-	f.out, l.pos = out[:o], pos
+	f.out, l.pos = f.out[:room-len(out)], pos
 	return taken
 }
 

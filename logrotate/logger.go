@@ -43,7 +43,7 @@ type Logger struct {
 	asideInput int
 	line       line
 	stampSize  int
-	stamp      [maxStamp]byte // of lines that begin in the input at hand
+	stamp      *[64]byte // of lines that begin in the input at hand; a cache line, so that it is read as one
 	bulk       func() bool
 	full       bool // what is pending has to be written first
 	alerts     []byte
@@ -75,6 +75,7 @@ func Open(cfg Config) (*Logger, error) {
 		l.cfg.Compressors = make(chan struct{}, 1)
 	}
 	l.stampSize = cfg.Script.Stamp.size()
+	l.stamp = new([64]byte)
 	if l.buffers = cfg.Buffers; l.buffers == nil {
 		l.buffers = NewBuffers()
 		l.line.head = make([]byte, 0, maxLine)

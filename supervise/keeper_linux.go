@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"scgikit/internal/lean"
 )
 
 // keeper is the first process. It holds a copy of each descriptor that may not
@@ -103,7 +105,7 @@ func (k *keeper) tidy() int {
 	}
 	k.tidyAt = time.Time{}
 	k.held = slices.Clip(k.held)
-	lean()
+	lean.Memory()
 	return -1
 }
 

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scgikit/internal/accounts"
+	"scgikit/internal/lean"
 	"scgikit/logrotate"
 )
 
@@ -212,5 +213,5 @@ func (sup *supervisor) park() {
 		return
 	}
 	sup.awake = nil
-	lean()
+	lean.Memory()
 }

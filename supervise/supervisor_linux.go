@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"scgikit/internal/lean"
 	"scgikit/logrotate"
 )
 
@@ -102,7 +103,7 @@ func superviseFrom(cfg Config, socket int) (int, error) {
 		sup.stopNext()
 	}
 	sup.settle()
-	lean()
+	lean.Memory()
 	return sup.loop()
 }
 

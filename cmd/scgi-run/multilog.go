@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scgikit/bridge"
+	"scgikit/internal/lean"
 	"scgikit/logrotate"
 )
 
@@ -77,6 +78,7 @@ func runMultilog(args []string) int {
 		return multilogFatal(err.Error())
 	}
 	defer l.Close()
+	lean.Program()
 	if err := runner.Run(l); err != nil {
 		return multilogFatal(err.Error())
 	}

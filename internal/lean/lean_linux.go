@@ -1,4 +1,4 @@
-package supervise
+package lean
 
 import (
 	"os"
@@ -9,11 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lean gives back what is needed for work and not for waiting: free memory, and
-// the pages of the program that are mapped. Those come back from the page cache
-// as they are needed, some microseconds each.
-func lean() {
+// Memory gives back what is needed for work and not for waiting: free memory, and
+// what Program does.
+func Memory() {
 	debug.FreeOSMemory()
+	Program()
+}
+
+// Program gives back the pages of the program that are mapped: a start maps many
+// more than the work behind it needs. They come back from the page cache as they
+// are needed, some microseconds each.
+func Program() {
 	data, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		return
