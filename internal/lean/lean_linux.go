@@ -1,8 +1,8 @@
 package lean
 
 import (
-	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,16 +20,36 @@ func Memory() {
 // more than the work behind it needs. They come back from the page cache as they
 // are needed, some microseconds each.
 func Program() {
-	data, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		return
-	}
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(string(mappings())) {
 		begin, end, ok := programPages(line)
 		if !ok {
 			continue
 		}
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, begin, end-begin, unix.MADV_DONTNEED) // at worst they stay
+	}
+}
+
+// mappings returns what the process has mapped, as proc_pid_maps(5) has it, or
+// nothing. It does not ask package os, whose first file opens the run-time's poll
+// descriptors, and without descriptors for these the process would end.
+func mappings() []byte {
+	fd, err := unix.Open("/proc/self/maps", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	text := make([]byte, 0, 8192)
+	for {
+		n, err := unix.Read(fd, text[len(text):cap(text)])
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil
+		case n == 0:
+			return text
+		default:
+			text = slices.Grow(text[:len(text)+n], 4096)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package multilogtest
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"os"
@@ -48,7 +49,27 @@ func rests(pid int) bool {
 		case awaitsTask:
 		}
 	}
-	return waits && unchanged(pid, threads, runs)
+	return waits && !dies(pid) && unchanged(pid, threads, runs)
+}
+
+// dies says whether a signal has ended a process that is not gone yet: it may be
+// blocked on its way, after the signal is no longer pending, and is still shown
+// in the system call that the signal found it in.
+//
+// Source: linux/include/linux/sched.h, PF_EXITING, PF_DUMPCORE, PF_SIGNALED;
+// proc_pid_stat(5), flags.
+func dies(pid int) bool {
+	const exiting, dumpsCore, killedBySignal = 0x4, 0x200, 0x400
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	if len(fields) < 7 {
+		return true
+	}
+	flags, err := strconv.ParseUint(fields[6], 10, 64)
+	return err != nil || flags&(exiting|dumpsCore|killedBySignal) != 0
 }
 
 // clockThread returns which of the threads is the Go runtime's own that wakes by
