@@ -7,7 +7,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"scgikit/internal/appfile"
 	"scgikit/internal/diag"
@@ -30,6 +29,7 @@ var daemontools = &Target{
 	Accept:  acceptDaemontools,
 	Files:   filesDaemontools,
 	Quote:   quote.Sh,
+	Quotes:  daemontoolsQuotes(),
 }
 
 // daemontoolsOptions are the keys of options.daemontools.
@@ -38,20 +38,29 @@ type daemontoolsOptions struct {
 	Down    bool       `yaml:"down" default:"false" doc:"install the service stopped; svc -u starts it"`
 	Logger  loggerName `yaml:"logger" doc:"what writes the log; default is multilog where that can do all that log asks for, and scgi-run else"`
 	SCGIRun string     `yaml:"scgi_run" default:"/usr/local/bin/scgi-run" format:"path" doc:"the program scgi-run, for logger scgi-run"`
+
+	// What follows stands in small files.
+	Supervisor     supervisorName `yaml:"supervisor" default:"daemontools" doc:"what keeps the folders up: daemontools gives a warning for each field that its supervise ignores, scgikit, which is scgikit supervise, honours them all"`
+	After          []string       `yaml:"after" doc:"apps, or services of the same scan folder, that have to be ready before this one is started, and that end after it"`
+	Check          []string       `yaml:"check" doc:"program and arguments, run as the program itself is; it exits with 0 when that is ready"`
+	NotificationFD int            `yaml:"notification_fd" min:"3" max:"255" doc:"descriptor on which the program writes a newline when it is ready"`
+	Reload         []string       `yaml:"reload" doc:"program and arguments, run as the program itself is, that make it read its configuration again; MAINPID is the process"`
+	ReloadSignal   reloadSignal   `yaml:"reload_signal" default:"HUP" doc:"signal that makes it do so, where no reload is set"`
 }
 
 func daemontoolsOptionsOf(a *appfile.App) daemontoolsOptions {
-	return option(a, "daemontools", daemontoolsOptions{SCGIRun: "/usr/local/bin/scgi-run"})
+	return option(a, "daemontools", daemontoolsOptions{
+		SCGIRun: "/usr/local/bin/scgi-run", Supervisor: supervisorDaemontools, ReloadSignal: reloadHUP,
+	})
 }
 
 func daemontoolsFields() Fields {
 	bridge := Field{Refused, "needs the resident bridge, which this version does not have; use inetd"}
 	commandDecides := Field{Warned, "run.command decides it"}
 	ownSocket := Field{Warned, "the program makes its own socket; run.umask is all that daemontools adds"}
-	once := Field{Warned, "supervise starts the program again at most once a second, for ever"}
 	const byOurs = "by scgi-run, not by multilog"
 	perRequest := Field{Warned, "it is for a process per request, and this program keeps running"}
-	return Fields{
+	fields := Fields{
 		"run.command":              {Carried, ""},
 		"run.directory":            {Carried, ""},
 		"run.group":                {Carried, "the user's own; setuidgid knows no other"},
@@ -59,14 +68,6 @@ func daemontoolsFields() Fields {
 		"run.instances":            {Carried, "a service folder each"},
 		"run.max_concurrent":       perRequest,
 		"run.request_timeout":      perRequest,
-		"run.start_timeout":        {Warned, "supervise does not know whether a program is ready"},
-		"run.stop_signal":          {Carried, "TERM; another is refused, because svc -d sends no other"},
-		"run.stop_timeout":         {Warned, "svc -d waits without end; svc -k kills"},
-		"run.restart.policy":       {Carried, "always; another is refused"},
-		"run.restart.delay":        {Carried, "1s; another gives a warning"},
-		"run.restart.max_delay":    once,
-		"run.restart.burst":        once,
-		"run.restart.window":       once,
 		"cgi.*":                    bridge,
 		"wsgi.module":              {Elsewhere, ""},
 		"wsgi.server":              {Carried, "custom; builtin needs the resident bridge, which this version does not have"},
@@ -93,6 +94,8 @@ func daemontoolsFields() Fields {
 		"log.filter":               {Carried, ""},
 		"log.processor":            {Carried, ""},
 	}
+	maps.Copy(fields, settingFields())
+	return fields
 }
 
 func fitsDaemontools(a *appfile.App) string {
@@ -119,15 +122,7 @@ func acceptDaemontools(s *Scope, a *appfile.App) diag.List {
 		refuse("run.group", "setuidgid gives the program the user's own group, and no description says whether that is "+a.Run.Group,
 			"make "+a.Run.Group+" the group of "+a.Run.User+" on the machine, and leave run.group out")
 	}
-	if a.Run.StopSignal != "TERM" {
-		refuse("run.stop_signal", "svc -d sends TERM and nothing else", "let the program end on TERM")
-	}
-	if a.Run.Restart.Policy != appfile.RestartAlways {
-		refuse("run.restart.policy", "supervise starts a program again whatever its end was", "use always, or another supervisor")
-	}
-	if a.Run.Restart.Delay != time.Second {
-		list = append(list, a.Warning("run.restart.delay", codeNotCarried, "daemontools does not carry it: supervise starts a program at most once a second", "leave it out"))
-	}
+	list = append(list, acceptSettings(s, a)...)
 	list = append(list, acceptLog(a)...)
 	for _, name := range slices.Sorted(maps.Keys(a.Run.Env)) {
 		if _, err := quote.Envdir(a.Run.Env[name]); err != nil && !reservedVariable(name) {
@@ -137,9 +132,10 @@ func acceptDaemontools(s *Scope, a *appfile.App) diag.List {
 	return list
 }
 
-// daemontoolsRun is what the template of run is given.
-type daemontoolsRun struct {
-	Literal bool // see looksMistaken
+// daemontoolsStart is what the templates of run, check and reload are given.
+type daemontoolsStart struct {
+	Name    string // of the script
+	Literal bool   // see looksMistaken
 	Umask   string
 	Dir     string
 	EnvFile string
@@ -154,7 +150,7 @@ func filesDaemontools(s *Scope) ([]Spec, error) {
 	var specs []Spec
 	for _, a := range s.Apps {
 		for _, inst := range a.Instances {
-			service, err := serviceFolder(a, inst)
+			service, err := serviceFolder(s.Project, a, inst)
 			if err != nil {
 				return nil, err
 			}
@@ -165,7 +161,7 @@ func filesDaemontools(s *Scope) ([]Spec, error) {
 }
 
 // serviceFolder returns the files of one instance.
-func serviceFolder(a, inst *appfile.App) ([]Spec, error) {
+func serviceFolder(project *appfile.Project, a, inst *appfile.App) ([]Spec, error) {
 	var specs []Spec
 	add := func(name string, s Spec) {
 		s.Path, s.Place, s.Apps = path.Join(inst.Service(), name), "service", []*appfile.App{a}
@@ -183,7 +179,10 @@ func serviceFolder(a, inst *appfile.App) ([]Spec, error) {
 	for _, f := range env {
 		add(f.Path, f)
 	}
-	add("run", Spec{Mode: 0o755, Template: "run.tmpl", Data: runScript(inst, options, len(env) > 0)})
+	add("run", Spec{Mode: 0o755, Template: "run.tmpl", Data: startScript(inst, options, "run", inst.Run.Command, len(env) > 0)})
+	for _, f := range smallFiles(project, inst, &options, len(env) > 0) {
+		add(f.Path, f)
+	}
 	add("log", Spec{Kind: fileset.Dir, Mode: 0o755})
 	add("log/run", Spec{Mode: 0o755, Template: "log.tmpl", Data: logScript(inst, options)})
 	if inst.IsSet("log.dir") {
@@ -198,15 +197,16 @@ func serviceFolder(a, inst *appfile.App) ([]Spec, error) {
 	return specs, nil
 }
 
-// runScript decides the order of the programs in run: envdir reads the folder
+// startScript decides the order of the programs in run, or in a script that
+// starts another command as the app is started: envdir reads the folder
 // while it is still root, so that a secret need not be readable by the app;
 // setuidgid comes before softlimit, because a limit of processes counts those
 // of the user. PATH and what the loader obeys come last, through env(1):
 // before that they would choose the setuidgid that root runs, or a library
 // for it.
-func runScript(a *appfile.App, options daemontoolsOptions, hasEnv bool) daemontoolsRun {
-	data := daemontoolsRun{
-		Umask: a.Run.Umask.String(), Dir: a.Run.Directory, EnvFile: a.Run.EnvFile, Command: slices.Clone(a.Run.Command),
+func startScript(a *appfile.App, options daemontoolsOptions, name string, command []string, hasEnv bool) daemontoolsStart {
+	data := daemontoolsStart{
+		Name: name, Umask: a.Run.Umask.String(), Dir: a.Run.Directory, EnvFile: a.Run.EnvFile, Command: slices.Clone(command),
 		Before: slices.Concat([]string{path.Join(options.BinDir, "setuidgid"), a.Run.User}, softlimitWords(a.Run.Limits, options)),
 	}
 	if hasEnv {

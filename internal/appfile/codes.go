@@ -282,7 +282,7 @@ var codes = []Code{
 	},
 	{
 		"not-carried", "a target does not carry a field",
-		"A warning: the target has nothing like the field, and leaving it out does no harm. It is named so that nobody relies on it.",
+		"A warning: the target has nothing like the field, and leaving it out does no harm; or it is in the output, and one of the programs that read that ignores it. It is named so that nobody relies on it.",
 		"",
 	},
 	{
@@ -388,6 +388,11 @@ var codes = []Code{
 	{
 		"unknown-profile", "a profile that no description has",
 		"--profile NAME needs profiles.NAME in a description, or a file APP.NAME.yaml next to one.",
+		"",
+	},
+	{
+		"unknown-service", "a service that no app has",
+		"A warning: options.daemontools.after names apps, or services that stand in the scan folder without scgikit. A name that is nearly that of an app is likely meant to be it; the app would wait until the folder has a service of the name as it is written.",
 		"",
 	},
 	{
