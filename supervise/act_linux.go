@@ -161,7 +161,7 @@ func (s *service) processEnded(exit exitStatus) {
 		_ = s.process.signalGroup(unix.SIGKILL) // what it has left, if anything
 	}
 	s.sup.ignore(s.process.pidfd)
-	unix.Close(s.process.pidfd)
+	s.sup.forget(s.process.pidfd)
 	s.process.pidfd = -1
 	if s.machine.Phase == PhaseFinish {
 		s.dropLater(kindFinish)

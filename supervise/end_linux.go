@@ -70,6 +70,7 @@ func (sup *supervisor) letGo(s *service) {
 	for _, k := range []kind{kindDir, kindLock, kindControl, kindOK} {
 		s.drop(k)
 	}
+	sup.post()
 	s.close()
 	for kind := range timerKinds {
 		s.due[kind] = time.Time{}
@@ -79,7 +80,7 @@ func (sup *supervisor) letGo(s *service) {
 func (s *service) closePipe() {
 	if s.pipe >= 0 {
 		s.drop(kindPipe)
-		unix.Close(s.pipe)
+		s.sup.forget(s.pipe)
 		s.pipe = -1
 	}
 }
@@ -170,9 +171,25 @@ func (s *service) sweep() {
 	if s.sup.cgroup.kill(s) {
 		return
 	}
+	s.sup.sweeps[s.id] = strays{s.name, s.starts, s.log}
+}
+
+// strays are processes that a service has left behind: those of its starts so far.
+type strays struct {
+	name   string
+	starts int
+	log    *service
+}
+
+// sweepAll ends the strays of all services that went down since the last time, in
+// one look at all processes.
+func (sup *supervisor) sweepAll() {
+	if len(sup.sweeps) == 0 {
+		return
+	}
 	forProcesses(func(pid int) {
-		id, _, ok := markOf(pid)
-		if !ok || id != s.id || pid == os.Getpid() || pid == os.Getppid() || s.log != nil && pid == s.log.process.pid {
+		left, ok := sup.strayOf(pid)
+		if !ok || pid == os.Getpid() || pid == os.Getppid() || left.log != nil && pid == left.log.process.pid {
 			return
 		}
 		fd, err := unix.PidfdOpen(pid, 0)
@@ -181,12 +198,22 @@ func (s *service) sweep() {
 		}
 		defer unix.Close(fd)
 		// The descriptor is of the process that has the marker, if that is still so.
-		if again, _, ok := markOf(pid); ok && again == id {
+		if again, ok := sup.strayOf(pid); ok && again == left {
 			if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-				s.say("unable to end process " + itoa(pid) + ", which it has left behind: " + err.Error())
+				sup.say(left.name + ": unable to end process " + itoa(pid) + ", which it has left behind: " + err.Error())
 			}
 		}
 	})
+	clear(sup.sweeps)
+}
+
+func (sup *supervisor) strayOf(pid int) (strays, bool) {
+	id, number, ok := markOf(pid)
+	if !ok {
+		return strays{}, false
+	}
+	left, ok := sup.sweeps[id]
+	return left, ok && number <= left.starts
 }
 
 // onTold looks at what waits for the end of a process that the keeper has seen.
@@ -250,6 +277,7 @@ func (s *service) rehome(next, old folder) {
 	}
 	s.sup.ignore(old.control)
 	s.folder = next
+	s.sup.post()
 	old.close()
 	s.beginFolder()
 	if s.pipe >= 0 {

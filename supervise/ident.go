@@ -123,15 +123,15 @@ func parseIdent(file string) (d ident, ok bool) {
 // call over what is there, so that readers never see half of it.
 const detailSize = 1024
 
-// detailText returns the file: a JSON object, and spaces up to its size.
-func detailText(d ident, detail *servicedir.Detail) []byte {
-	b := make([]byte, 0, detailSize+256)
+// appendDetail appends the file: a JSON object, and spaces up to its size.
+func appendDetail(b []byte, d ident, detail *servicedir.Detail) []byte {
+	begin := len(b)
 	b = append(b, identPrefix...)
 	b = append(b, d.String()...)
 	b = append(b, `",`...)
 	b = detail.AppendFields(b)
 	b = append(b, '}')
-	for len(b)+1 < detailSize || (len(b)+1)%512 != 0 {
+	for n := len(b) - begin + 1; n < detailSize || n%512 != 0; n++ {
 		b = append(b, ' ')
 	}
 	return append(b, '\n')

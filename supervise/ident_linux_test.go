@@ -26,7 +26,7 @@ func TestIdentRoundTrip(t *testing.T) {
 		{Boot: "b", Machine: Machine{Phase: PhaseGone, Want: WantDown}},
 		{Boot: "b", PID: 1 << 22, Start: math.MaxInt64, Since: time.Unix(-5, 0)},
 	} {
-		file := string(detailText(d, &servicedir.Detail{}))
+		file := string(appendDetail(nil, d, &servicedir.Detail{}))
 		got, ok := parseIdent(file)
 		if !ok || got != d {
 			t.Errorf("%+v\nbecame %+v, %t", d, got, ok)
@@ -35,7 +35,7 @@ func TestIdentRoundTrip(t *testing.T) {
 }
 
 func TestIdentRefused(t *testing.T) {
-	good := string(detailText(fullIdent(), &servicedir.Detail{}))
+	good := string(appendDetail(nil, fullIdent(), &servicedir.Detail{}))
 	for _, change := range [][2]string{
 		{`{"ident":"1 `, `{"ident":"2 `},
 		{`{"ident":"`, ` {"ident":"`},
@@ -66,7 +66,7 @@ func TestIdentRefused(t *testing.T) {
 // FuzzIdent asks that what is read is read again from what it is written as, and
 // that no state that there is not gets into the machine.
 func FuzzIdent(f *testing.F) {
-	f.Add(string(detailText(fullIdent(), &servicedir.Detail{})))
+	f.Add(string(appendDetail(nil, fullIdent(), &servicedir.Detail{})))
 	f.Add(`{"ident":"1 - 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"`)
 	f.Fuzz(func(t *testing.T, file string) {
 		d, ok := parseIdent(file)
@@ -105,7 +105,7 @@ func checkDetail(t *testing.T, text string, id ident) {
 		Last: servicedir.Exit{At: 1.7e9, Code: -1, Signal: text, Unknown: true, Core: true},
 		Next: 1.9e9, Waits: text, Reason: text, Log: text, Reload: text, LogState: servicedir.Running,
 	}
-	file := detailText(id, &d)
+	file := appendDetail(nil, id, &d)
 	if len(file) < detailSize || len(file)%512 != 0 || file[len(file)-1] != '\n' || strings.Count(string(file), "\n") != 1 {
 		t.Errorf("%q: %d bytes", text, len(file))
 	}

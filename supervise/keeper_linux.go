@@ -21,8 +21,8 @@ import (
 type keeper struct {
 	cfg     Config
 	held    []heldFD
-	socket  int // to the supervisor; -1: there is none
-	pid     int // of the supervisor; 0: there is none
+	mail    *mailbox // to the supervisor, if there is one
+	pid     int      // of the supervisor; 0: there is none
 	started time.Time
 	quick   int // supervisors in a row that ended at once
 	retry   time.Time
@@ -44,7 +44,7 @@ type heldFD struct {
 
 // keep is the main loop of the keeper. It returns the exit code.
 func keep(cfg Config, held []heldFD) (int, error) {
-	k := &keeper{cfg: cfg, held: held, socket: -1, systemd: openSystemd()}
+	k := &keeper{cfg: cfg, held: held, mail: newMailbox(-1), systemd: openSystemd()}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return 0, fmt.Errorf("become subreaper: %w", err)
 	}
@@ -80,14 +80,14 @@ func (k *keeper) once() error {
 			timeout = 1000
 		}
 	}
-	fds := []unix.PollFd{{Fd: int32(k.signals.fd), Events: unix.POLLIN}, {Fd: int32(k.socket), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
+	fds := []unix.PollFd{{Fd: int32(k.signals.fd), Events: unix.POLLIN}, {Fd: int32(k.mail.socket), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
 	if _, err := unix.Poll(fds, timeout); err != nil && !errors.Is(err, unix.EINTR) {
 		return fmt.Errorf("poll: %w", err)
 	}
 	for _, s := range k.signals.take() {
 		k.onSignal(s)
 	}
-	if k.socket >= 0 && fds[1].Revents != 0 {
+	if k.mail.socket >= 0 && fds[1].Revents != 0 {
 		k.listen()
 		k.tidyAt = time.Now().Add(parkAfter)
 	}
@@ -147,19 +147,16 @@ func (k *keeper) reap() {
 				h.ended, h.status = true, int32(status)
 			}
 		}
-		if k.socket >= 0 {
+		if k.mail.socket >= 0 {
 			// A supervisor that does not read can ask the kernel, or what is held.
-			_ = send(k.socket, message{op: opWait, number: uint32(pid), status: uint32(status), fd: -1}, unix.MSG_DONTWAIT) //nolint:gosec // as above
+			_ = k.mail.send([]message{{op: opWait, number: uint32(pid), status: uint32(status), fd: -1}}, unix.MSG_DONTWAIT) //nolint:gosec // as above
 		}
 	}
 }
 
 func (k *keeper) supervisorEnded(status unix.WaitStatus) {
 	k.pid = 0
-	if k.socket >= 0 {
-		unix.Close(k.socket)
-		k.socket = -1
-	}
+	k.mail.close()
 	if k.quit {
 		return
 	}
@@ -178,33 +175,38 @@ func (k *keeper) supervisorEnded(status unix.WaitStatus) {
 
 // listen reads what the supervisor says.
 func (k *keeper) listen() {
-	for k.socket >= 0 {
-		m, err := receive(k.socket, unix.MSG_DONTWAIT)
-		if errors.Is(err, unix.EAGAIN) {
+	for k.mail.socket >= 0 {
+		letter, err := k.mail.receive(unix.MSG_DONTWAIT)
+		if err == unix.EAGAIN { //nolint:errorlint // errors.Is has garbage, and this is what the kernel said
 			return
 		}
 		if err != nil {
-			unix.Close(k.socket)
-			k.socket = -1
+			k.mail.close()
 			return
 		}
-		switch m.op {
-		case opStore:
-			k.drop(m.key)
-			if m.fd < 0 {
-				k.cfg.say("unable to hold a descriptor of a service: too many open files")
-				continue
-			}
-			k.held = append(k.held, heldFD{key: m.key, fd: int32(m.fd), pid: int32(m.number)}) //nolint:gosec // descriptors and process ids are small
-			k.systemd.store(m.key, m.fd)
-		case opDrop:
-			k.drop(m.key)
-		case opReady:
-			k.systemd.ready()
-		case opQuit:
-			k.quit, k.code = true, int(m.number)
-		case opEnd, opWait:
+		for i := range letter {
+			k.hear(&letter[i])
 		}
+	}
+}
+
+func (k *keeper) hear(m *message) {
+	switch m.op {
+	case opStore:
+		k.drop(m.key)
+		if m.fd < 0 {
+			k.cfg.say("unable to hold a descriptor of a service: too many open files")
+			return
+		}
+		k.held = append(k.held, heldFD{key: m.key, fd: int32(m.fd), pid: int32(m.number)}) //nolint:gosec // descriptors and process ids are small
+		k.systemd.store(m.key, m.fd)
+	case opDrop:
+		k.drop(m.key)
+	case opReady:
+		k.systemd.ready()
+	case opQuit:
+		k.quit, k.code = true, int(m.number)
+	case opEnd, opWait:
 	}
 }
 
@@ -213,7 +215,9 @@ func (k *keeper) drop(of key) {
 		if k.held[i].key == of {
 			unix.Close(int(k.held[i].fd))
 			k.systemd.drop(of)
-			k.held = slices.Delete(k.held, i, i+1)
+			last := len(k.held) - 1
+			k.held[i] = k.held[last] // their order means nothing
+			k.held = k.held[:last]
 			return
 		}
 	}
@@ -244,18 +248,35 @@ func (k *keeper) startSupervisor() error {
 		unix.Close(pair[0])
 		return fmt.Errorf("%s: %w", k.cfg.path(), err)
 	}
-	k.socket, k.pid, k.started = pair[0], pid, time.Now()
+	k.mail.socket, k.pid, k.started = pair[0], pid, time.Now()
+	k.handOver()
+	return nil
+}
+
+// handOver tells a new supervisor all that there is. One that has ended already
+// is noticed elsewhere.
+func (k *keeper) handOver() {
+	var letter []message
 	for _, h := range k.held {
-		err = errors.Join(err, send(k.socket, message{op: opStore, key: h.key, number: uint32(h.pid), fd: int(h.fd)}, 0)) //nolint:gosec // process ids are not negative
+		letter = append(letter, message{op: opStore, key: h.key, number: uint32(h.pid), fd: int(h.fd)}) //nolint:gosec // process ids are not negative
 		if h.ended {
-			err = errors.Join(err, send(k.socket, message{op: opWait, number: uint32(h.pid), status: uint32(h.status), fd: -1}, 0)) //nolint:gosec // as above
-		}
-		if err != nil {
-			return nil //nolint:nilerr // it has ended already, which is noticed
+			letter = append(letter, message{op: opWait, number: uint32(h.pid), status: uint32(h.status), fd: -1}) //nolint:gosec // as above
 		}
 	}
-	_ = send(k.socket, message{op: opEnd, fd: -1}, 0) // as above
-	return nil
+	letter = append(letter, message{op: opEnd, fd: -1})
+	for part := range slices.Chunk(letter, maxLetter) {
+		for {
+			err := k.mail.send(part, 0)
+			if errors.Is(err, unix.EAGAIN) {
+				time.Sleep(time.Millisecond) // it has to take some before the kernel lets more be on their way
+				continue
+			}
+			if err != nil {
+				return
+			}
+			break
+		}
+	}
 }
 
 // upgrade becomes the program that is now in the place of this one, with all

@@ -119,10 +119,17 @@ func (p process) signalGroup(s unix.Signal) error { return unix.Kill(-p.pid, s) 
 // stat returns fields of /proc/PID/stat behind the program's name, the first is
 // the state.
 func stat(pid int) []string {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}
+	defer unix.Close(fd)
+	var b [1024]byte // it is shorter
+	n, err := unix.Read(fd, b[:])
+	if err != nil {
+		return nil
+	}
+	data := b[:n]
 	i := bytes.LastIndexByte(data, ')')
 	return strings.Fields(string(data[i+1:]))
 }

@@ -291,6 +291,8 @@ func (sup *supervisor) supervise(name string, dir int, id inode) {
 	sup.list = append(sup.list, s)
 	sup.watch(name, s.dir)
 	s.begin()
+	// The next one does not have to be looked at first.
+	sup.settle()
 }
 
 // watch has it noticed where a service's folder is moved or removed: it may be on

@@ -98,7 +98,8 @@ func (s *service) write() {
 	err := s.folder.write("status", b[:])
 	detail := s.detail()
 	// Without room it is there at least, and who sees it empty looks further.
-	if other := s.folder.write("scgikit.json", detailText(s.ident(), &detail)); err == nil {
+	s.sup.text = appendDetail(s.sup.text[:0], s.ident(), &detail)
+	if other := s.folder.write("scgikit.json", s.sup.text); err == nil {
 		err = other
 	}
 	if err == nil && s.dialect() == Runit {

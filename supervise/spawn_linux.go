@@ -3,7 +3,6 @@ package supervise
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -52,9 +51,10 @@ func (s *service) output() source {
 
 // spawn starts the process of a service, in a session of its own.
 func (s *service) spawn(path string, argv []string, files []source, k kind) error {
+	s.sup.post() // what has to outlive us is held before there is a process
 	pid, err := s.sup.spawner.spawn(&spawnRequest{
 		path: path, argv: argv, files: files, dir: s.dir, cgroup: s.sup.cgroup.make(s),
-		env: append(slices.Clip(withEnv(s.sup.env, s.settings.Env)), s.mark()),
+		env: append(withEnv(s.sup.env, s.settings.Env), s.mark()), // in the room that there is: only one process starts at a time
 	})
 	if err != nil {
 		return err

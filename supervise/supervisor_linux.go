@@ -20,7 +20,7 @@ import (
 type supervisor struct {
 	cfg      Config
 	rules    [phases][events]rule
-	keeper   int  // socket to the keeper; -1: there is none
+	keeper   *mailbox
 	watched  bool // a service manager starts us again
 	epoll    int
 	handlers []handler // by descriptor
@@ -37,11 +37,15 @@ type supervisor struct {
 	list     []*service // services, without their logs, in the order that they were first seen
 	scan     scan
 	dirty    []*service
-	unsaid   []message // to the keeper, which has not read what was said before
+	text     []byte    // of the file that is being written
+	letter   []message // to the keeper, not sent yet
+	unsaid   []message // the same, with descriptors of their own: it has not read what was sent before
+	slow     bool      // and has been waited for
 	drops    []key     // what it need not hold any more once all is written down
 	pending  []pendingEvent
 	buffers  *logrotate.Buffers
 	helpers  map[int]*helper // by process id
+	sweeps   map[inode]strays
 	stopping bool
 	killing  bool
 	ready    bool
@@ -83,8 +87,8 @@ const (
 // superviseFrom runs the loop on what the keeper holds. It returns the exit code.
 func superviseFrom(cfg Config, socket int) (int, error) {
 	sup := &supervisor{
-		cfg: cfg, rules: table(), keeper: socket, boot: bootID(), env: serviceEnv(), watched: os.Getenv("NOTIFY_SOCKET") != "",
-		told: map[int]unix.WaitStatus{}, held: map[key]heldFD{}, services: map[inode]*service{}, helpers: map[int]*helper{},
+		cfg: cfg, rules: table(), keeper: newMailbox(socket), boot: bootID(), env: serviceEnv(), watched: os.Getenv("NOTIFY_SOCKET") != "",
+		told: map[int]unix.WaitStatus{}, held: map[key]heldFD{}, services: map[inode]*service{}, helpers: map[int]*helper{}, sweeps: map[inode]strays{},
 		buffers: logrotate.NewBuffers(), compressors: make(chan struct{}, 1),
 	}
 	if err := sup.prepare(); err != nil {
@@ -103,16 +107,20 @@ func superviseFrom(cfg Config, socket int) (int, error) {
 		sup.stopNext()
 	}
 	sup.settle()
+	sup.ready = true
+	sup.tell(message{op: opReady, fd: -1})
+	sup.post()
 	lean.Memory()
 	return sup.loop()
 }
 
 // serviceEnv is the environment that services get: ours, without what is for
-// this process alone.
+// this process alone. There is room for one more behind its end.
 func serviceEnv() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "NOTIFY_SOCKET=") || strings.HasPrefix(v, marker+"=")
 	})
+	return slices.Grow(env, 1)
 }
 
 func (sup *supervisor) say(text string) { sup.cfg.say(text) }
@@ -138,11 +146,8 @@ func (sup *supervisor) prepare() (err error) {
 
 // fetch takes over what the keeper holds.
 func (sup *supervisor) fetch() error {
-	if sup.keeper < 0 {
-		return nil
-	}
 	for {
-		m, err := receive(sup.keeper, 0)
+		letter, err := sup.keeper.receive(0)
 		if errors.Is(err, errGone) && !sup.watched {
 			// What it has handed over so far is better than nothing.
 			err = becomeKeeper(sup.cfg, slices.Collect(maps.Values(sup.held)))
@@ -150,19 +155,21 @@ func (sup *supervisor) fetch() error {
 		if err != nil {
 			return fmt.Errorf("the keeper: %w", err)
 		}
-		switch m.op {
-		case opStore:
-			if m.fd < 0 {
-				sup.say("unable to take a descriptor from the keeper: too many open files")
-				continue
+		for _, m := range letter {
+			switch m.op {
+			case opStore:
+				if m.fd < 0 {
+					sup.say("unable to take a descriptor from the keeper: too many open files")
+					continue
+				}
+				sup.held[m.key] = heldFD{key: m.key, fd: int32(m.fd), pid: int32(m.number)} //nolint:gosec // descriptors and process ids are small
+			case opWait:
+				sup.told[int(m.number)] = unix.WaitStatus(m.status)
+			case opEnd:
+				sup.listen(sup.keeper.socket, handler{kind: handleKeeper})
+				return nil
+			case opDrop, opQuit, opReady:
 			}
-			sup.held[m.key] = heldFD{key: m.key, fd: int32(m.fd), pid: int32(m.number)} //nolint:gosec // descriptors and process ids are small
-		case opWait:
-			sup.told[int(m.number)] = unix.WaitStatus(m.status)
-		case opEnd:
-			sup.listen(sup.keeper, handler{kind: handleKeeper})
-			return nil
-		case opDrop, opQuit, opReady:
 		}
 	}
 }
@@ -339,6 +346,7 @@ func (sup *supervisor) settle() {
 		sup.scan.released = false
 		sup.release()
 	}
+	sup.sweepAll()
 	for _, s := range sup.dirty {
 		s.write()
 	}
@@ -347,10 +355,7 @@ func (sup *supervisor) settle() {
 		sup.tell(message{op: opDrop, key: k, fd: -1})
 	}
 	sup.drops = nil
-	if !sup.ready {
-		sup.ready = true
-		sup.tell(message{op: opReady, fd: -1})
-	}
+	sup.post()
 }
 
 // onTime does what is due.

@@ -8,20 +8,55 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tell says something to the keeper, if there is one. One that does not read, as
-// it was stopped, is not waited for.
+// tell says something to the keeper, if there is one, at the next post: a
+// descriptor that it is about may not be closed before.
 func (sup *supervisor) tell(m message) {
-	if sup.keeper < 0 {
+	if sup.keeper.socket < 0 {
 		return
 	}
-	if len(sup.unsaid) > 0 || !sup.sent(m) {
-		sup.putOff(m)
+	sup.letter = append(sup.letter, m)
+	if len(sup.letter) == maxLetter {
+		sup.post()
 	}
 }
 
-// sent sends a message and returns whether there was room for it.
-func (sup *supervisor) sent(m message) bool {
-	err := send(sup.keeper, m, unix.MSG_DONTWAIT)
+// forget closes a descriptor that the keeper may not have been told of yet.
+func (sup *supervisor) forget(fd int) {
+	sup.post()
+	unix.Close(fd)
+}
+
+// keeperPatience is how many milliseconds the keeper may take to read.
+const keeperPatience = 100
+
+// post sends what there is to say. A keeper that does not read, as it was
+// stopped, is waited for once.
+func (sup *supervisor) post() {
+	if len(sup.letter) == 0 {
+		return
+	}
+	if len(sup.unsaid) > 0 && !sup.slow {
+		sup.catchUp()
+	}
+	sent := len(sup.unsaid) == 0 && sup.sent(sup.letter)
+	if !sent && !sup.slow {
+		fds := []unix.PollFd{{Fd: int32(sup.keeper.socket), Events: unix.POLLOUT}} //nolint:gosec // descriptors are small
+		n, _ := unix.Poll(fds, keeperPatience)
+		sup.slow = n == 0
+		sup.catchUp()
+		sent = len(sup.unsaid) == 0 && sup.sent(sup.letter)
+	}
+	if !sent {
+		for _, m := range sup.letter {
+			sup.putOff(m)
+		}
+	}
+	sup.letter = sup.letter[:0]
+}
+
+// sent sends messages and returns whether there was room for them.
+func (sup *supervisor) sent(letter []message) bool {
+	err := sup.keeper.send(letter, unix.MSG_DONTWAIT)
 	if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
 		sup.say("unable to hand a descriptor to the keeper: " + err.Error())
 	}
@@ -53,40 +88,43 @@ func (sup *supervisor) putOff(m message) {
 
 // awaitRoom sets what is waited for at the socket to the keeper.
 func (sup *supervisor) awaitRoom(events uint32) {
-	event := unix.EpollEvent{Events: events, Fd: int32(sup.keeper)}      //nolint:gosec // descriptors are small
-	_ = unix.EpollCtl(sup.epoll, unix.EPOLL_CTL_MOD, sup.keeper, &event) // before it is listened to, nothing is put off for long
+	event := unix.EpollEvent{Events: events, Fd: int32(sup.keeper.socket)}      //nolint:gosec // descriptors are small
+	_ = unix.EpollCtl(sup.epoll, unix.EPOLL_CTL_MOD, sup.keeper.socket, &event) // before it is listened to, nothing is put off for long
 }
 
 // catchUp says what was put off.
 func (sup *supervisor) catchUp() {
 	for len(sup.unsaid) > 0 {
-		m := sup.unsaid[0]
-		if !sup.sent(m) {
+		part := sup.unsaid[:min(len(sup.unsaid), maxLetter)]
+		if !sup.sent(part) {
 			return
 		}
-		if m.fd >= 0 {
-			unix.Close(m.fd)
+		for _, m := range part {
+			if m.fd >= 0 {
+				unix.Close(m.fd)
+			}
 		}
-		sup.unsaid = sup.unsaid[1:]
+		sup.unsaid = sup.unsaid[len(part):]
 		if len(sup.unsaid) == 0 {
-			sup.unsaid = nil
+			sup.unsaid, sup.slow = nil, false
 			sup.awaitRoom(unix.EPOLLIN)
 		}
 	}
 }
 
-// quit tells the keeper, as the last thing, that nothing is left to do.
+// quit tells the keeper, as the last thing, that nothing is left to do. What it
+// holds, it closes as it ends.
 func (sup *supervisor) quit() {
-	if sup.keeper >= 0 {
-		_ = send(sup.keeper, message{op: opQuit, fd: -1}, 0) // what it holds, it closes as it ends
+	if sup.keeper.socket >= 0 {
+		_ = sup.keeper.send([]message{{op: opQuit, fd: -1}}, 0) // it waits for room
 	}
 }
 
 // hearKeeper reads what the keeper says. If it has ended, this process takes its
 // place, or, where a service manager starts the next keeper, makes room for it.
 func (sup *supervisor) hearKeeper() {
-	for sup.keeper >= 0 {
-		m, err := receive(sup.keeper, unix.MSG_DONTWAIT)
+	for sup.keeper.socket >= 0 {
+		letter, err := sup.keeper.receive(unix.MSG_DONTWAIT)
 		if errors.Is(err, unix.EAGAIN) {
 			return
 		}
@@ -94,17 +132,19 @@ func (sup *supervisor) hearKeeper() {
 			sup.replaceKeeper()
 			return
 		}
-		if m.op == opWait {
-			sup.told[int(m.number)] = unix.WaitStatus(m.status)
-			sup.onTold(int(m.number))
+		for _, m := range letter {
+			if m.op == opWait {
+				sup.told[int(m.number)] = unix.WaitStatus(m.status)
+				sup.onTold(int(m.number))
+			}
 		}
 	}
 }
 
 func (sup *supervisor) replaceKeeper() {
-	sup.ignore(sup.keeper)
-	unix.Close(sup.keeper)
-	sup.keeper = -1
+	sup.ignore(sup.keeper.socket)
+	sup.keeper.close()
+	sup.letter = sup.letter[:0]
 	for _, m := range sup.unsaid {
 		if m.fd >= 0 {
 			unix.Close(m.fd)

@@ -1,3 +1,8 @@
+// The run-time does not look again and again how many processors there are: a
+// goroutine, open files and wake-ups less.
+//
+//go:debug updatemaxprocs=0
+
 // Command scgi-run is what machines start: super-servers for a connection, run
 // scripts, boot. Its start-up is paid by every request, so it has the standard
 // library and x/sys only, and each program is one thin file here.
