@@ -41,14 +41,21 @@ func (s *service) act(a Action) {
 
 // start starts ./run, or has a log's lines written here.
 func (s *service) start() {
-	s.settings, s.problems = readSettings(s.dir, s.sup.cfg.Dialect)
-	for _, problem := range s.problems {
-		s.say(problem)
+	var err error
+	if s.settings, s.problems, err = readSettings(s.dir, s.sup.cfg.Dialect); err == nil {
+		for _, problem := range s.problems {
+			s.say(problem)
+		}
 	}
 	s.asked, s.restart, s.gotTERM, s.paused, s.reason, s.waits = false, false, false, false, "", ""
 	s.lastStart = time.Now()
 	s.starts++
 	s.ready = s.settings.Notify < 0 && !s.executable("check")
+	if err != nil {
+		// How to run it is not known.
+		s.failed(err)
+		return
+	}
 	if s.isLog() {
 		s.ready = true
 		if done := s.startEngine(); done {
@@ -71,9 +78,20 @@ func (s *service) start() {
 func (s *service) failed(err error) {
 	s.reason = "unable to start run: " + err.Error()
 	s.say(s.reason)
+	if s.dialect() == Runit && !s.isLog() && s.executable("finish") {
+		// runsv's child has ended by itself then.
+		s.ended(exitStatus{temporaryFailure << 8, true})
+		s.sup.later(s, EventDied)
+		return
+	}
 	s.history.note(time.Now(), s.settings.Policy)
 	s.sup.later(s, EventFailed)
 }
+
+// temporaryFailure is the exit code of what runit starts ./run with.
+//
+// Source: runsv.c of runit 2.1.2, startservice.
+const temporaryFailure = 111
 
 // stop tells the service to end, and sets the time that it has.
 func (s *service) stop() {
@@ -96,8 +114,19 @@ func (s *service) stop() {
 	case s.sup.killing:
 		s.signal(unix.SIGKILL)
 		_ = s.process.signalGroup(unix.SIGKILL) // the group may be gone
-	case s.settings.KillAfter > 0:
-		s.sup.timers.set(s, timerMachine, time.Now().Add(s.settings.KillAfter))
+	default:
+		s.limit()
+	}
+}
+
+// limit sets the time that a service has to end in.
+func (s *service) limit() {
+	limit := s.settings.KillAfter
+	if limit == 0 && s.sup.stopping {
+		limit = s.sup.cfg.StopLimit
+	}
+	if limit > 0 {
+		s.sup.timers.set(s, timerMachine, time.Now().Add(limit))
 	}
 }
 
@@ -173,7 +202,8 @@ func (s *service) processEnded(exit exitStatus) {
 	s.sup.apply(s, EventDied)
 }
 
-// Exit codes of ./finish that say not to start the service again.
+// Exit codes of ./finish that say not to start the service again; in runit's
+// folders none does.
 //
 // Source: supervise(8) of daemontools-encore; https://skarnet.org/software/s6/s6-supervise.html
 const (
@@ -186,7 +216,7 @@ func (s *service) finishEnded(exit exitStatus) {
 	if exit.known && exit.status.Exited() {
 		code = exit.status.ExitStatus()
 	}
-	if code == s6Failed || code == encoreFailed {
+	if code == s6Failed && s.dialect() == S6 || code == encoreFailed && s.dialect() == Daemontools {
 		s.sup.apply(s, EventGiveUp)
 		return
 	}

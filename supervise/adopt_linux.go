@@ -18,7 +18,7 @@ func (s *service) open() error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	if s.isLog() {
+	if s.isLog() || s.sup.cfg.NoLog {
 		return nil
 	}
 	dir, id, err := openDir(s.dir, "log")
@@ -85,7 +85,7 @@ func (s *service) begin() {
 
 // restore reads what the last supervisor has left, and finds the process.
 func (s *service) restore() {
-	s.settings, s.problems = readSettings(s.dir, s.sup.cfg.Dialect)
+	s.settings, s.problems, _ = readSettings(s.dir, s.sup.cfg.Dialect) // a start reads them again
 	for _, problem := range s.problems {
 		s.say(problem)
 	}
@@ -283,8 +283,8 @@ func (s *service) goOn() {
 
 func (s *service) goOnRunning() {
 	switch {
-	case s.machine.Phase == PhaseStop && s.settings.KillAfter > 0:
-		s.sup.timers.set(s, timerMachine, time.Now().Add(s.settings.KillAfter))
+	case s.machine.Phase == PhaseStop:
+		s.limit()
 	case s.machine.Phase == PhaseFinish && s.settings.FinishTimeout > 0:
 		s.sup.timers.set(s, timerMachine, time.Now().Add(s.settings.FinishTimeout))
 	case s.machine.Phase == PhaseUp && !s.ready && s.settings.Notify >= 0:

@@ -1,16 +1,23 @@
 package supervise
 
-import "os"
+import (
+	"os"
+	"time"
+)
 
 // Config is what to supervise, and how.
 type Config struct {
-	Dir     string   // the scan folder, or the service with Single
-	Single  bool     // one service, as daemontools' supervise
-	Dialect Dialect  // where a service does not say
-	Cgroup  string   // control group to divide; "" is our own if it was delegated, "off" is none
-	Outside bool     // every log/run is run, none is written here
-	Program []string // how this program is started, up to its own arguments
-	Args    []string // the arguments that say all of the above
+	Dir     string  // the scan folder, or the service with Single
+	Single  bool    // one service, as daemontools' supervise
+	Dialect Dialect // where a service does not say
+	Cgroup  string  // control group to divide; "" is our own if it was delegated, "off" is none
+	Outside bool    // every log/run is run, none is written here
+	NoLog   bool    // log/ is somebody else's to supervise
+	// StopLimit is how long services that have no time of their own, and their
+	// logs, may take to end when all is to end; 0 is for ever.
+	StopLimit time.Duration
+	Program   []string // how this program is started, up to its own arguments
+	Args      []string // the arguments that say all of the above
 	// Say prints a message; nil drops it.
 	Say func(text string)
 

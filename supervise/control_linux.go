@@ -121,6 +121,9 @@ func (s *service) obey(c command, skip bool) {
 		// runsv ignores it for the log.
 	default:
 		s.keepDown(c.letter)
+		if c.event == EventRestart && s.dialect() == S6 && s.machine.Phase != PhaseUp && s.machine.Phase != PhaseStop {
+			break // s6 restarts what is up
+		}
 		if s.machine.Phase == PhaseFinish && (c.event == EventUp || c.event == EventRestart) {
 			s.asked = true // what its policy thinks of its end does not matter any more
 		}

@@ -46,8 +46,8 @@ func (sup *supervisor) endLog(log *service) {
 		switch {
 		case sup.killing:
 			sup.timers.set(log, timerMachine, time.Now().Add(lastLines))
-		case log.settings.KillAfter > 0:
-			sup.timers.set(log, timerMachine, time.Now().Add(log.settings.KillAfter))
+		default:
+			log.limit()
 		}
 	case PhaseGone:
 	}

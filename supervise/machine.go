@@ -230,6 +230,7 @@ func (m Machine) Next(e Event, g Guard, rules *[phases][events]rule) (Machine, [
 		if m.Exiting {
 			return m.leave(do)
 		}
+		do = append(do, ActSweep)
 	case toStart:
 		m.Phase = PhaseHeld
 		if !g.Held {

@@ -61,11 +61,22 @@ func defaults(d Dialect) Settings {
 type reader struct {
 	dir      int
 	problems []string
+	lacks    error // what this process or the system lacks for them to be read
+}
+
+// note takes down what is wrong with a file.
+func (r *reader) note(name string, err error) {
+	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM) {
+		r.lacks = fmt.Errorf("%s: %w", name, err)
+		return
+	}
+	r.problems = append(r.problems, name+": "+err.Error())
 }
 
 // readSettings reads all small files of a folder. What is wrong with one is a
-// problem with its name, and the default holds.
-func readSettings(dir int, dialect Dialect) (Settings, []string) {
+// problem with its name, and the default holds. The error says that they could
+// not be read, so that nothing is known of what they say.
+func readSettings(dir int, dialect Dialect) (Settings, []string, error) {
 	r := &reader{dir: dir}
 	own, ownDialect := dialect, false
 	r.file("dialect", func(text string) (err error) {
@@ -94,7 +105,7 @@ func readSettings(dir int, dialect Dialect) (Settings, []string) {
 	r.file("restart", func(text string) error { return into(&s.Policy, text, parsePolicy) })
 	r.file("after", func(text string) error { return into(&s.After, text, parseNames) })
 	s.Env = r.env()
-	return s, r.problems
+	return s, r.problems, r.lacks
 }
 
 // into stores what parse makes of a text, or leaves what is there.
@@ -117,7 +128,7 @@ func (r *reader) file(name string, parse func(string) error) {
 		err = parse(strings.TrimSpace(string(data)))
 	}
 	if err != nil {
-		r.problems = append(r.problems, name+": "+err.Error())
+		r.note(name, err)
 	}
 }
 
@@ -266,7 +277,7 @@ func (r *reader) env() []string {
 		err = fmt.Errorf("more than %d files", maxEnvFiles)
 	}
 	if err != nil {
-		r.problems = append(r.problems, "env: "+err.Error())
+		r.note("env", err)
 		return nil
 	}
 	slices.Sort(names)
@@ -277,7 +288,7 @@ func (r *reader) env() []string {
 		}
 		data, err := readSmall(r.dir, "env/"+name)
 		if err != nil {
-			r.problems = append(r.problems, "env/"+name+": "+err.Error())
+			r.note("env/"+name, err)
 			continue
 		}
 		if len(data) == 0 {

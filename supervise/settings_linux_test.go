@@ -29,7 +29,11 @@ func settingsOf(t *testing.T, d Dialect, files map[string]string) (Settings, []s
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	return readSettings(fd, d)
+	settings, problems, err := readSettings(fd, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return settings, problems
 }
 
 func TestSettings(t *testing.T) {
@@ -133,7 +137,7 @@ func TestSettingsOddFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	_, problems := readSettings(fd, Daemontools)
+	_, problems, _ := readSettings(fd, Daemontools)
 	if want := []string{"dialect: too many levels of symbolic links", "restart: not a regular file"}; !slices.Equal(problems, want) {
 		t.Errorf("%q", problems)
 	}

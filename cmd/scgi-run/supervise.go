@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"strconv"
+	"time"
 
 	"scgikit/bridge"
 	"scgikit/supervise"
@@ -29,7 +30,7 @@ the program that is now in the place of this one; no service notices. To be kill
 ends no service, and the next start goes on with those that run.
 
 A link with the name svscan does the same; one with the name supervise keeps the
-one service of a folder, as "scgi-run supervise --single" does.
+one service of a folder, without its log, as "scgi-run supervise --single --no-log" does.
 
 exit codes: 0 ended as asked, 100 wrong usage, 111 temporary failure
 `
@@ -52,6 +53,13 @@ func superviseOptions(cfg *supervise.Config, role *supervise.Role) (shown, hidde
 		}},
 		{"single", "", "DIR is one service, not a folder of them", func(string) error { cfg.Single = true; return nil }},
 		{"cgroup", "PATH", "control group to divide among the services, or off; the own one if it was delegated", func(value string) error { cfg.Cgroup = value; return nil }},
+		{"no-log", "", "leave log/ to somebody else", func(string) error { cfg.NoLog = true; return nil }},
+		{"stop-limit", "DURATION", "how long services without a file timeout-kill, and their logs, may take to end when all is to end, until they are killed; 0 is for ever; 1m", func(value string) (err error) {
+			if cfg.StopLimit, err = time.ParseDuration(value); err == nil && cfg.StopLimit < 0 {
+				err = errors.New(value + " is less than nothing")
+			}
+			return err
+		}},
 		{"log-processes", "", "run every log/run, also those whose lines could be written by the supervisor", func(string) error { cfg.Outside = true; return nil }},
 	}
 	hidden = []option{
@@ -64,7 +72,7 @@ func superviseOptions(cfg *supervise.Config, role *supervise.Role) (shown, hidde
 
 // runSupervise supervises the services of a folder.
 func runSupervise(args []string) int {
-	cfg := supervise.Config{Say: func(text string) { _, _ = os.Stderr.WriteString("supervise: " + text + "\n") }}
+	cfg := supervise.Config{StopLimit: time.Minute, Say: func(text string) { _, _ = os.Stderr.WriteString("supervise: " + text + "\n") }}
 	var role supervise.Role
 	shown, hidden := superviseOptions(&cfg, &role)
 	rest, err := parseFlags(append(shown, hidden...), args)
@@ -115,7 +123,7 @@ func runSuperviseOne(args []string) int {
 		_, _ = os.Stderr.WriteString("supervise: usage: supervise dir\n")
 		return bridge.ExitUsage
 	}
-	return runSupervise([]string{"--single", args[0]})
+	return runSupervise([]string{"--single", "--no-log", args[0]})
 }
 
 // runSvscan is svscan of daemontools.

@@ -40,6 +40,14 @@ func Send(dir, letters string) error {
 		return err
 	}
 	defer unix.Close(fd)
+	// Nothing else is written to, wherever its owner has a link lead.
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return &fs.PathError{Op: "write", Path: path, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFIFO {
+		return &fs.PathError{Op: "write", Path: path, Err: ErrNoFIFO}
+	}
 	if err := unix.SetNonblock(fd, false); err != nil {
 		return &fs.PathError{Op: "write", Path: path, Err: err}
 	}
@@ -55,6 +63,9 @@ func Send(dir, letters string) error {
 	}
 	return nil
 }
+
+// ErrNoFIFO says that something else is in the place of a FIFO.
+var ErrNoFIFO = errors.New("not a FIFO; remove it")
 
 // Supervised reports whether a supervisor has a service folder. A folder that
 // does not exist is an error, as is a FIFO that may not be opened: a
