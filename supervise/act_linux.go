@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,12 +42,7 @@ func (s *service) act(a Action) {
 
 // start starts ./run, or has a log's lines written here.
 func (s *service) start() {
-	var err error
-	if s.settings, s.problems, err = readSettings(s.dir, s.sup.cfg.Dialect); err == nil {
-		for _, problem := range s.problems {
-			s.say(problem)
-		}
-	}
+	err := s.readSettings()
 	s.asked, s.restart, s.gotTERM, s.paused, s.reason, s.waits = false, false, false, false, "", ""
 	s.lastStart = time.Now()
 	s.starts++
@@ -72,6 +68,23 @@ func (s *service) start() {
 			s.sup.timers.set(s, timerReady, s.lastStart.Add(checkEvery))
 		}
 	}
+}
+
+// readSettings reads the small files, and says what is wrong with them, each time
+// that this is something else.
+func (s *service) readSettings() error {
+	settings, problems, err := readSettings(s.dir, s.sup.cfg.Dialect)
+	s.settings = settings
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(problems, s.problems) {
+		for _, problem := range problems {
+			s.say(problem)
+		}
+	}
+	s.problems = problems
+	return nil
 }
 
 // failed notes that a service could not be started.
@@ -177,6 +190,13 @@ func (s *service) onProcess() {
 	if s.process.pidfd < 0 {
 		return
 	}
+	if s.settings.KillAfter > 0 && (s.asked || s.sup.stopping) {
+		if ended, reaped := pidfdState(s.process.pidfd); ended && !reaped {
+			// What it has left, if anything; once it has been waited for, its number
+			// may be that of another group.
+			_ = s.process.signalGroup(unix.SIGKILL)
+		}
+	}
 	exit, err := s.process.reap(s.sup.told)
 	if err != nil {
 		return // not yet
@@ -186,9 +206,6 @@ func (s *service) onProcess() {
 
 func (s *service) processEnded(exit exitStatus) {
 	delete(s.sup.told, s.process.pid)
-	if s.settings.KillAfter > 0 && (s.asked || s.sup.stopping) {
-		_ = s.process.signalGroup(unix.SIGKILL) // what it has left, if anything
-	}
 	s.sup.ignore(s.process.pidfd)
 	s.sup.forget(s.process.pidfd)
 	s.process.pidfd = -1

@@ -85,10 +85,7 @@ func (s *service) begin() {
 
 // restore reads what the last supervisor has left, and finds the process.
 func (s *service) restore() {
-	s.settings, s.problems, _ = readSettings(s.dir, s.sup.cfg.Dialect) // a start reads them again
-	for _, problem := range s.problems {
-		s.say(problem)
-	}
+	_ = s.readSettings() // a start reads them again
 	s.since = time.Now()
 	data, err := readSmall(s.super, "scgikit.json")
 	id, known := parseIdent(string(data))

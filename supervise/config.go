@@ -36,6 +36,13 @@ func (c *Config) path() string {
 	return c.Program[0]
 }
 
+// Generation is what a supervisor prints when it is asked which lists of
+// descriptors it can take over. Another one would lose what is held.
+const Generation = "scgikit supervise 1\n"
+
+// GenerationFlag asks for it.
+const GenerationFlag = "--generation"
+
 // Role is which of the two processes this one is.
 type Role struct {
 	Supervisor int  // descriptor of the socket to the keeper; 0: this is the keeper

@@ -73,7 +73,7 @@ func (sup *supervisor) letGo(s *service) {
 	sup.post()
 	s.close()
 	for kind := range timerKinds {
-		s.due[kind] = time.Time{}
+		sup.timers.set(s, kind, time.Time{})
 	}
 }
 

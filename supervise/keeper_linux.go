@@ -27,6 +27,7 @@ type keeper struct {
 	quick   int // supervisors in a row that ended at once
 	retry   time.Time
 	signals *signalPipe
+	ends    int // TERM and INT that came where there was no supervisor for them
 	quit    bool
 	code    int
 	systemd *systemd
@@ -116,15 +117,50 @@ func (k *keeper) onSignal(s syscall.Signal) {
 	case syscall.SIGUSR2:
 		k.upgrade()
 	default:
-		if s == syscall.SIGTERM || s == syscall.SIGINT {
+		end := s == syscall.SIGTERM || s == syscall.SIGINT
+		if end {
 			// One that is started from now on goes on with it.
 			k.cfg.stopping = true
 		}
 		if k.pid != 0 {
 			_ = syscall.Kill(k.pid, s)
 		}
+		if end && (k.pid == 0 || k.quick > tooQuick) {
+			k.endAlone()
+		}
 	}
 }
+
+// tooQuick is how many supervisors in a row may end at once before the keeper
+// takes its time with the next.
+const tooQuick = 3
+
+// endAlone ends without a supervisor, which cannot be started: at once if there is
+// no service, else when it is asked again. Then services are told to end.
+func (k *keeper) endAlone() {
+	k.ends++
+	services := 0
+	for _, h := range k.held {
+		if h.kind == kindRun && !h.ended {
+			services++
+		}
+	}
+	if services > 0 && k.ends == 1 {
+		k.cfg.say("there is no supervisor to end the services; once more, and they are told to end without one")
+		return
+	}
+	for _, h := range k.held {
+		if (h.kind == kindRun || h.kind == kindFinish) && !h.ended {
+			_ = unix.PidfdSendSignal(int(h.fd), unix.SIGTERM, nil, 0) // it may have ended
+			_ = unix.PidfdSendSignal(int(h.fd), unix.SIGCONT, nil, 0)
+		}
+	}
+	k.quit, k.code = true, exitAlone
+}
+
+// exitAlone is the exit code for an end that was not in order: a temporary
+// failure.
+const exitAlone = 111
 
 // reap waits for every child that has ended.
 func (k *keeper) reap() {
@@ -165,10 +201,10 @@ func (k *keeper) supervisorEnded(status unix.WaitStatus) {
 	} else {
 		k.quick = 0
 	}
-	if k.quick > 3 {
+	if k.quick > tooQuick {
 		k.retry = time.Now().Add(min(time.Duration(k.quick)*100*time.Millisecond, 5*time.Second))
 	}
-	if !status.Signaled() || status.Signal() != unix.SIGKILL {
+	if !k.cfg.stopping && (!status.Signaled() || status.Signal() != unix.SIGKILL) {
 		k.cfg.say(fmt.Sprintf("the supervisor has ended (%s), starting it again", describeStatus(status)))
 	}
 }
@@ -238,10 +274,15 @@ func (k *keeper) startSupervisor() error {
 		Env:   os.Environ(),
 		Files: []uintptr{0, 1, 2, uintptr(pair[1])},
 	}
-	pid, err := syscall.ForkExec(k.cfg.path(), argv, attr)
-	if errors.Is(err, unix.ENOENT) {
-		// The file is gone; what runs now is still to be had.
-		pid, err = syscall.ForkExec("/proc/self/exe", argv, attr)
+	path := k.cfg.path()
+	if k.quick > tooQuick {
+		path = ownProgram // what is there now may be something else
+	}
+	pid, err := syscall.ForkExec(path, argv, attr)
+	if err != nil && !lacking(err) && path != ownProgram {
+		// The file is gone, or no program; what runs now is still to be had.
+		k.cfg.say(path + ": " + err.Error() + "; going on with the program that runs")
+		pid, err = syscall.ForkExec(ownProgram, argv, attr)
 	}
 	unix.Close(pair[1])
 	if err != nil {
@@ -251,6 +292,19 @@ func (k *keeper) startSupervisor() error {
 	k.mail.socket, k.pid, k.started = pair[0], pid, time.Now()
 	k.handOver()
 	return nil
+}
+
+// ownProgram is the program that runs, whatever is in its place now.
+const ownProgram = "/proc/self/exe"
+
+// lacking says that the system lacks something for the moment.
+func lacking(err error) bool {
+	for _, lack := range []error{unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE} {
+		if errors.Is(err, lack) {
+			return true
+		}
+	}
+	return false
 }
 
 // handOver tells a new supervisor all that there is. One that has ended already
@@ -283,6 +337,10 @@ func (k *keeper) handOver() {
 // descriptors and children, and has the supervisor do the same by ending it: to
 // lose it loses nothing.
 func (k *keeper) upgrade() {
+	if err := checkProgram(k.cfg.Program); err != nil && !errors.Is(err, unix.ENOENT) {
+		k.cfg.say(k.cfg.path() + " is not to be become: " + err.Error())
+		return
+	}
 	k.cfg.say("becoming the program that is at " + k.cfg.path() + " now")
 	if k.pid != 0 {
 		_ = syscall.Kill(k.pid, syscall.SIGKILL)
@@ -331,9 +389,11 @@ func becomeKeeper(cfg Config, held []heldFD) error {
 		argv = append(argv, "--stopping")
 	}
 	argv = append(argv, cfg.Args...)
-	err = syscall.Exec(cfg.path(), argv, os.Environ())
+	if err = checkProgram(cfg.Program); err == nil {
+		err = syscall.Exec(cfg.path(), argv, os.Environ())
+	}
 	// The file may be gone; what runs now is still to be had.
-	if other := syscall.Exec("/proc/self/exe", argv, os.Environ()); other != nil {
+	if other := syscall.Exec(ownProgram, argv, os.Environ()); other != nil {
 		err = errors.Join(err, other)
 	}
 	return err

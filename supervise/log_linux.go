@@ -113,9 +113,7 @@ func (s *service) stepLog() {
 		return
 	}
 	e.background = false
-	if s.due[timerLog] != (time.Time{}) {
-		s.sup.timers.set(s, timerLog, time.Time{})
-	}
+	s.sup.timers.set(s, timerLog, time.Time{})
 	wait := e.log.Step()
 	if wait.Done {
 		err := e.log.Err()

@@ -114,7 +114,12 @@ func (p process) signal(s unix.Signal) error {
 // signalGroup sends a signal to its process group, which is named by its id as
 // long as that is not given to another process: as long as it has not been waited
 // for, or the group has members.
-func (p process) signalGroup(s unix.Signal) error { return unix.Kill(-p.pid, s) }
+func (p process) signalGroup(s unix.Signal) error {
+	if p.pidfd < 0 || p.pid <= 1 {
+		return unix.ESRCH // 0 would be our own group, and -1 everybody
+	}
+	return unix.Kill(-p.pid, s)
+}
 
 // stat returns fields of /proc/PID/stat behind the program's name, the first is
 // the state.

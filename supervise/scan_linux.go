@@ -36,8 +36,16 @@ const (
 // Source: svscan.c of daemontools 0.76.
 const maxName = 255
 
-func (sup *supervisor) openScan() error {
+// beginScan opens the scan folder. Where that fails, services that run are
+// supervised all the same, and it is tried again.
+func (sup *supervisor) beginScan() {
 	sup.scan = scan{dir: -1, inotify: -1, present: map[string]inode{}, targets: map[int]map[string]bool{}, refused: map[inode]string{}, left: map[inode]time.Time{}}
+	if err := sup.openScan(); err != nil {
+		sup.say(err.Error() + "; going on with the services that run, trying again")
+	}
+}
+
+func (sup *supervisor) openScan() error {
 	fd, err := unix.Open(sup.cfg.Dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &openError{sup.cfg.Dir, err}
@@ -118,6 +126,10 @@ func (c *scan) unlinked(name string) {
 func (sup *supervisor) rescan() {
 	sup.scan.again = time.Time{}
 	if sup.stopping && sup.ready {
+		return
+	}
+	if sup.scan.dir < 0 && sup.openScan() != nil {
+		sup.scan.soon(scanEvery)
 		return
 	}
 	if sup.cfg.Single {

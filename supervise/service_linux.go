@@ -44,11 +44,11 @@ type service struct {
 
 	notify int // descriptor that it says on that it is ready; -1: none
 	queue  []command
-	custom *custom // control script that runs
-	engine *engine // its lines are written here; only a log has one
-	busy   bool    // the engine had work since the last look
-	awake  bool    // and is in the list of those
-	due    [timerKinds]time.Time
+	custom *custom         // control script that runs
+	engine *engine         // its lines are written here; only a log has one
+	busy   bool            // the engine had work since the last look
+	awake  bool            // and is in the list of those
+	timers [timerKinds]int // where they are among all, from 1; 0: there is none
 	dirty  bool
 	stale  bool      // its folder is not in the scan folder any more
 	missed time.Time // since then

@@ -45,6 +45,7 @@ type Settings struct {
 const (
 	maxSmallFile = 64 << 10
 	maxEnvFiles  = 1000
+	maxEnv       = 1 << 20 // names and values together
 	maxNotify    = 255
 )
 
@@ -66,16 +67,27 @@ type reader struct {
 
 // note takes down what is wrong with a file.
 func (r *reader) note(name string, err error) {
-	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM) {
-		r.lacks = fmt.Errorf("%s: %w", name, err)
-		return
+	for _, lack := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EIO} {
+		if errors.Is(err, lack) {
+			r.lack(name, err)
+			return
+		}
 	}
-	r.problems = append(r.problems, name+": "+err.Error())
+	r.problems = append(r.problems, name+": "+bounded(err.Error()))
+}
+
+// lack takes down why not even that is known.
+func (r *reader) lack(name string, err error) {
+	if r.lacks == nil {
+		r.lacks = fmt.Errorf("unable to read %s: %w", name, err)
+	}
 }
 
 // readSettings reads all small files of a folder. What is wrong with one is a
-// problem with its name, and the default holds. The error says that they could
-// not be read, so that nothing is known of what they say.
+// problem with its name, and the default holds. The error says that one, or any of
+// env/, could not be read: without what it says the service is not to be started.
+//
+// Source: https://cr.yp.to/daemontools/envdir.html, which starts nothing then.
 func readSettings(dir int, dialect Dialect) (Settings, []string, error) {
 	r := &reader{dir: dir}
 	own, ownDialect := dialect, false
@@ -149,6 +161,9 @@ func readSmall(dir int, name string) ([]byte, error) {
 	}
 	if st.Size > maxSmallFile {
 		return nil, fmt.Errorf("larger than %d bytes", maxSmallFile)
+	}
+	if st.Size == 0 {
+		return nil, nil // what is in /proc says so too, and reading it may do something
 	}
 	data := make([]byte, st.Size+1)
 	n := 0
@@ -276,19 +291,27 @@ func (r *reader) env() []string {
 	if err == nil && len(names) > maxEnvFiles {
 		err = fmt.Errorf("more than %d files", maxEnvFiles)
 	}
+	if errors.Is(err, unix.ENOTDIR) {
+		r.note("env", err) // perhaps a file that ./run reads
+		return nil
+	}
 	if err != nil {
-		r.note("env", err)
+		r.lack("env", err)
 		return nil
 	}
 	slices.Sort(names)
 	var env []string
+	size := 0
 	for _, name := range names {
 		if name[0] == '.' || strings.ContainsRune(name, '=') {
 			continue
 		}
 		data, err := readSmall(r.dir, "env/"+name)
+		if size += len(data) + len(name); err == nil && size > maxEnv {
+			err = fmt.Errorf("all of them are larger than %d bytes", maxEnv)
+		}
 		if err != nil {
-			r.note("env/"+name, err)
+			r.lack("env/"+name, err)
 			continue
 		}
 		if len(data) == 0 {

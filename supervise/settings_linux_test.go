@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +13,40 @@ import (
 )
 
 // settingsOf reads the settings of a folder with files, by their names.
+// settingsLack returns why the settings of a folder are not known.
+func settingsLack(t *testing.T, files map[string]string) error {
+	t.Helper()
+	_, _, err := settingsIn(t, Runit, files)
+	return err
+}
+
+// An environment that is not whole starts nothing.
+func TestSettingsLack(t *testing.T) {
+	many := map[string]string{}
+	for i := range maxEnv/maxSmallFile + 1 {
+		many[fmt.Sprint("env/", i)] = strings.Repeat("x", maxSmallFile)
+	}
+	for want, files := range map[string]map[string]string{
+		"unable to read env/X: larger than 65536 bytes":                   {"env/X": strings.Repeat("x", maxSmallFile+1)},
+		"unable to read env/X: not a regular file":                        {"env/X/Y": ""},
+		"unable to read env/8: all of them are larger than 1048576 bytes": many,
+	} {
+		if err := settingsLack(t, files); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
 func settingsOf(t *testing.T, d Dialect, files map[string]string) (Settings, []string) {
+	t.Helper()
+	settings, problems, err := settingsIn(t, d, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return settings, problems
+}
+
+func settingsIn(t *testing.T, d Dialect, files map[string]string) (Settings, []string, error) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -29,11 +63,7 @@ func settingsOf(t *testing.T, d Dialect, files map[string]string) (Settings, []s
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	settings, problems, err := readSettings(fd, d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return settings, problems
+	return readSettings(fd, d)
 }
 
 func TestSettings(t *testing.T) {
@@ -111,7 +141,6 @@ func TestSettingsBad(t *testing.T) {
 		{"after", ".", `after: "." is not the name of a service in the scan folder`},
 		{"restart", strings.Repeat("#\n", maxSmallFile), "restart: larger than 65536 bytes"},
 		{"env", "x", "env: not a directory"},
-		{"env/X", strings.Repeat("x", maxSmallFile+1), "env/X: larger than 65536 bytes"},
 		{"down-signal/x", "", "down-signal: not a regular file"},
 	} {
 		s, problems := settingsOf(t, Runit, map[string]string{c.name: c.text})

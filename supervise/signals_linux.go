@@ -22,6 +22,9 @@ func catchSignals(list ...os.Signal) (*signalPipe, error) {
 		return nil, err
 	}
 	p := &signalPipe{ends[0], ends[1]}
+	// Where nobody reads what is said any more, writing it fails, and is not the
+	// end. An ignored signal would be passed on to services.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ch := make(chan os.Signal, 64)
 	signal.Notify(ch, list...)
 	go func() {

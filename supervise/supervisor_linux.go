@@ -97,9 +97,7 @@ func superviseFrom(cfg Config, socket int) (int, error) {
 	if err := sup.fetch(); err != nil {
 		return 0, err
 	}
-	if err := sup.openScan(); err != nil {
-		return 0, err
-	}
+	sup.beginScan()
 	sup.stopping = cfg.stopping
 	sup.rescan()
 	sup.adoptRest()

@@ -18,7 +18,7 @@ const (
 	timerKinds
 )
 
-// timer is a time that may have been changed since: due of the service says.
+// timer is what is due at a time.
 type timer struct {
 	at   time.Time
 	s    *service
@@ -32,14 +32,26 @@ func (t timers) Len() int { return len(t) }
 
 func (t timers) Less(i, j int) bool { return t[i].at.Before(t[j].at) }
 
-func (t timers) Swap(i, j int) { t[i], t[j] = t[j], t[i] }
+func (t timers) Swap(i, j int) {
+	t[i], t[j] = t[j], t[i]
+	t.place(i)
+	t.place(j)
+}
+
+// place notes where a time is, so that it can be changed: each service has one of
+// each kind at most.
+func (t timers) place(i int) { t[i].s.timers[t[i].kind] = i + 1 }
 
 // Push and Pop are for package heap.
-func (t *timers) Push(x any) { *t = append(*t, x.(timer)) }
+func (t *timers) Push(x any) {
+	*t = append(*t, x.(timer))
+	t.place(len(*t) - 1)
+}
 
 // Pop is for package heap.
 func (t *timers) Pop() any {
 	last := (*t)[len(*t)-1]
+	last.s.timers[last.kind] = 0
 	(*t)[len(*t)-1] = timer{}
 	*t = (*t)[:len(*t)-1]
 	return last
@@ -47,22 +59,25 @@ func (t *timers) Pop() any {
 
 // set sets the time of a kind for a service; the zero time is none.
 func (t *timers) set(s *service, kind timerKind, at time.Time) {
-	s.due[kind] = at
-	if !at.IsZero() {
+	i := s.timers[kind] - 1
+	switch {
+	case at.IsZero() && i >= 0:
+		heap.Remove(t, i)
+	case at.IsZero():
+	case i >= 0:
+		(*t)[i].at = at
+		heap.Fix(t, i)
+	default:
 		heap.Push(t, timer{at, s, kind})
 	}
 }
 
-// next returns the first time that is still set.
-func (t *timers) next() (time.Time, bool) {
-	for len(*t) > 0 {
-		first := (*t)[0]
-		if first.s.due[first.kind].Equal(first.at) {
-			return first.at, true
-		}
-		heap.Pop(t)
+// next returns the first time.
+func (t timers) next() (time.Time, bool) {
+	if len(t) == 0 {
+		return time.Time{}, false
 	}
-	return time.Time{}, false
+	return t[0].at, true
 }
 
 // take returns one that is due, and takes it out.
@@ -71,9 +86,7 @@ func (t *timers) take(now time.Time) (timer, bool) {
 	if !ok || at.After(now) {
 		return timer{}, false
 	}
-	first := heap.Pop(t).(timer)
-	first.s.due[first.kind] = time.Time{}
-	return first, true
+	return heap.Pop(t).(timer), true
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -72,6 +73,10 @@ func superviseOptions(cfg *supervise.Config, role *supervise.Role) (shown, hidde
 
 // runSupervise supervises the services of a folder.
 func runSupervise(args []string) int {
+	if slices.Equal(args, []string{supervise.GenerationFlag}) {
+		_, _ = os.Stdout.WriteString(supervise.Generation)
+		return bridge.ExitOK
+	}
 	cfg := supervise.Config{StopLimit: time.Minute, Say: func(text string) { _, _ = os.Stderr.WriteString("supervise: " + text + "\n") }}
 	var role supervise.Role
 	shown, hidden := superviseOptions(&cfg, &role)

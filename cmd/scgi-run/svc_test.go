@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -168,13 +169,14 @@ func TestSvc(t *testing.T) {
 		file, err := os.ReadFile(filepath.Join(dir, "files", servicedir.Control))
 		return text + string(file) + " " + map[bool]string{true: "", false: "error"}[err == nil]
 	}
-	all := serviceNames()
+	// What is no FIFO is not written to, other than by the original; see below.
+	all := slices.DeleteFunc(serviceNames(), func(name string) bool { return name == "files" || name == "full" })
 	var list []usage
 	for _, flags := range []string{
 		"", "-u", "-d", "-dx", "-o", "-p", "-c", "-h", "-a", "-i", "-t", "-k", "-x", "-udopchaitkx", "-uu", "-ud -du", "-d -u --", "-d -", "-d --x",
 	} {
 		list = append(list,
-			usage{name: "flags " + flags, args: append(strings.Fields(flags), "up", "stopped", "files"), prepare: services, look: arrived},
+			usage{name: "flags " + flags, args: append(strings.Fields(flags), "up", "stopped"), prepare: services, look: arrived},
 			usage{name: "no folder " + flags, args: strings.Fields(flags), prepare: services, look: arrived})
 	}
 	for _, flags := range []string{"-z", "-uz", "-u1", "-u -z up", "-+", "-?", "-u-", "-:"} {
@@ -187,8 +189,22 @@ func TestSvc(t *testing.T) {
 	}
 	list = append(list,
 		usage{name: "all", args: append([]string{"-t"}, all...), prepare: services, look: arrived},
-		usage{name: "nothing to say to", args: []string{"full", "dead", "none"}, prepare: services, look: arrived})
+		usage{name: "nothing to say to", args: []string{"dead", "none"}, prepare: services, look: arrived})
 	compare(t, "svc", list)
+}
+
+// A service folder's owner cannot have another file written to.
+func TestSvcNoFIFO(t *testing.T) {
+	t.Parallel()
+	u := usage{args: []string{"-d", "files"}, prepare: services, look: func(t *testing.T, dir string) string {
+		t.Helper()
+		data, err := os.ReadFile(filepath.Join(dir, "files", servicedir.Control))
+		return fmt.Sprint(string(data), err)
+	}}
+	want := ended{0, "abcdefghijklmnopqrstuvwxyz<nil>", "svc: warning: error writing commands to files: write supervise/control: not a FIFO; remove it\n"}
+	if got := u.run(t, link(t, "svc")); got != want {
+		t.Errorf("%#x %q %q", got.status, got.out, got.err)
+	}
 }
 
 // The letters arrive in one write, whole, also where the FIFO is full for now.
