@@ -5,7 +5,10 @@
 // they wake up, how soon they start services, and again after a kill, and how fast
 // a log is written.
 //
-//	go run ./bench/supervise [-services 1,20,100,1000] [-rounds 5] [-idle 20s] [-kills 10]
+//	go run ./bench/supervise [-services 1,20,100,1000] [-rounds 5] [-idle 1m] [-kills 3]
+//
+// Each round runs the supervisors one after the other, in random order. How often
+// they wake up is watched once, for all of them at the same time.
 //
 // It needs gcc, and measures those of daemontools, runit, s6 and supervisord that
 // are there.
@@ -29,8 +32,8 @@ func main() {
 	b := &bench{random: rand.New(rand.NewPCG(1, 1))} //nolint:gosec // an order of programs, no secret
 	services := flag.String("services", "1,20,100,1000", "numbers of services")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds; each runs every supervisor")
-	flag.DurationVar(&b.idle, "idle", 20*time.Second, "how long idle supervisors are watched")
-	flag.IntVar(&b.kills, "kills", 10, "services that are killed in a round")
+	flag.DurationVar(&b.idle, "idle", time.Minute, "how long idle supervisors are watched")
+	flag.IntVar(&b.kills, "kills", 3, "services that are killed in a round")
 	flag.IntVar(&b.megabytes, "megabytes", 200, "what the service prints whose log is measured")
 	flag.StringVar(&b.bin, "bin", "bin", "folder of scgi-run")
 	flag.Parse()
@@ -129,13 +132,15 @@ func (b *bench) build() error {
 type result struct {
 	start    time.Duration // until all services run
 	census   census
-	switches float64 // a second
-	cpu      float64 // ms a second
-	restarts []float64
+	restarts []float64 // ms
 }
 
 // compare measures all supervisors with n services.
 func (b *bench) compare(n int) error {
+	idle, err := b.watch(n)
+	if err != nil {
+		return fmt.Errorf("%d services: %w", n, err)
+	}
 	results := make([][]result, len(b.peers))
 	for range b.rounds {
 		for _, i := range b.random.Perm(len(b.peers)) {
@@ -146,9 +151,9 @@ func (b *bench) compare(n int) error {
 			results[i] = append(results[i], r)
 		}
 	}
-	fmt.Printf("\n%d services and their logs; %d rounds, median (min-max)\n", n, b.rounds)
-	fmt.Printf("%-14s %-24s %-22s %5s %5s %6s  %-18s %-18s %-22s %s\n",
-		"", "PSS KiB", "KiB/service", "procs", "thr", "fds", "switches/s idle", "CPU ms/s idle", "start ms", "restart ms")
+	fmt.Printf("\n%d services and their logs; %d rounds, median (min-max); switches and CPU ms: in %s idle\n", n, b.rounds, b.idle)
+	fmt.Printf("%-12s %-24s %-21s %5s %5s %6s %9s %6s  %-20s %s\n",
+		"", "PSS KiB", "KiB/service", "procs", "thr", "fds", "switches", "CPU ms", "start ms", "restart ms")
 	for i, p := range b.peers {
 		of := func(f func(r result) float64) measure.Spread {
 			var values []float64
@@ -162,14 +167,53 @@ func (b *bench) compare(n int) error {
 			restarts = append(restarts, r.restarts...)
 		}
 		c := results[i][len(results[i])-1].census
-		fmt.Printf("%-14s %-24s %-22s %5d %5d %6d  %-18s %-18s %-22s %s\n", p.name,
+		fmt.Printf("%-12s %-24s %-21s %5d %5d %6d %9d %6.0f  %-20s %s\n", p.name,
 			of(func(r result) float64 { return float64(r.census.pss) }),
 			of(func(r result) float64 { return float64(r.census.pss) / float64(n) }),
 			c.processes, c.threads, c.fds,
-			of(func(r result) float64 { return r.switches }), of(func(r result) float64 { return r.cpu }),
+			idle[i].switches, idle[i].cpu*1000,
 			of(func(r result) float64 { return float64(r.start) / 1e6 }), measure.SpreadOf(restarts))
 	}
 	return nil
+}
+
+// settled is longer than what any of them does some time after the start.
+const settled = 7 * time.Second
+
+// watch returns what each supervisor does while all of them are idle.
+func (b *bench) watch(n int) ([]activity, error) {
+	var trees []*tree
+	defer func() {
+		for _, t := range trees {
+			t.end()
+		}
+	}()
+	for _, p := range b.peers {
+		t, err := b.start(p, n, b.tick)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
+		}
+		trees = append(trees, t)
+	}
+	time.Sleep(settled)
+	list := make([]activity, len(trees))
+	for i, t := range trees {
+		before, err := t.activity()
+		if err != nil {
+			return nil, err
+		}
+		list[i] = activity{-before.switches, -before.cpu}
+	}
+	time.Sleep(b.idle)
+	for i, t := range trees {
+		after, err := t.activity()
+		if err != nil {
+			return nil, err
+		}
+		list[i].switches += after.switches
+		list[i].cpu += after.cpu
+	}
+	return list, nil
 }
 
 // once measures one supervisor once.
@@ -180,23 +224,10 @@ func (b *bench) once(p peer, n int) (r result, err error) {
 	}
 	defer t.end()
 	r.start = t.took
-	// Longer than what any of them does some time after the start.
-	time.Sleep(7 * time.Second)
+	time.Sleep(settled)
 	if r.census, err = t.count(); err != nil {
 		return r, err
 	}
-	before := time.Now()
-	first, err := t.activity()
-	if err != nil {
-		return r, err
-	}
-	time.Sleep(b.idle)
-	last, err := t.activity()
-	if err != nil {
-		return r, err
-	}
-	seconds := time.Since(before).Seconds()
-	r.switches, r.cpu = float64(last.switches-first.switches)/seconds, (last.cpu-first.cpu)*1000/seconds
 	for range b.kills {
 		ms, err := t.killOne(b.random.IntN(n) + 1)
 		if err != nil {
