@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -64,8 +65,9 @@ func fill(f *Fault, disk string, leave int64) (path string) {
 
 // fullLog fills the disk of two logs; one service goes on with another one.
 func fullLog(f *Fault) {
-	l := newLoad(f, 3, 5_000)
-	disk := newDisk(f, "48m")
+	l := newLoad(f, 3, 2_000)
+	// What is written between two rounds stays.
+	disk := newDisk(f, strconv.Itoa(48+4*f.Rounds)+"m")
 	for _, name := range l.names[:2] {
 		moveTo(f, filepath.Join(l.dir(name), "log"), filepath.Join(disk, name))
 	}
