@@ -1,7 +1,6 @@
 package supervise
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"strconv"
@@ -18,7 +17,15 @@ func (s *service) open() error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	if s.isLog() || s.sup.cfg.NoLog {
+	if s.isLog() {
+		return nil
+	}
+	return s.openLog()
+}
+
+// openLog makes the folder of the log ready, if there is one.
+func (s *service) openLog() error {
+	if s.sup.cfg.NoLog {
 		return nil
 	}
 	dir, id, err := openDir(s.dir, "log")
@@ -108,6 +115,8 @@ func (s *service) restore() {
 	s.machine, s.paused, s.gotTERM, s.ready, s.asked = id.Machine, id.Paused, id.GotTERM, id.Ready, id.Asked
 	s.starts, s.since, s.lastStart, s.exitAt = id.Starts, id.Since, id.LastStart, id.ExitAt
 	s.exit, s.history = exitStatus{unix.WaitStatus(id.Exit.Status), id.Exit.Known}, id.History
+	s.pipeID = id.Pipe
+	s.sweepHelpers()
 	s.findProcess(id)
 }
 
@@ -154,7 +163,7 @@ func (s *service) findHeld(id ident) {
 }
 
 func (s *service) findClaimed(id ident) {
-	if c, ok := s.sup.claimed(s.id, id.Starts); ok {
+	if c, ok := s.sup.claimed(s, id.Starts); ok {
 		if p, ok := openProcess(c.pid, c.start); ok {
 			s.starts = c.number
 			s.newer(kindRun)
@@ -179,6 +188,7 @@ func (s *service) openPipe() {
 	defer func() {
 		if s.pipe >= 0 {
 			s.hold(kindPipe, s.pipe, 0)
+			s.pipeID = fifoOf(s.pipe)
 		}
 	}()
 	if s.pipe >= 0 {
@@ -192,8 +202,9 @@ func (s *service) openPipe() {
 		if err != nil {
 			continue
 		}
-		var st unix.Stat_t
-		if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
+		// It may have made itself another output. Where nothing could be written
+		// down, that is not known.
+		if is := fifoOf(fd); is != (inode{}) && (is == s.pipeID || s.pipeID == inode{}) {
 			_ = unix.SetNonblock(fd, false) // of a FIFO
 			s.pipe = fd
 			return
@@ -342,6 +353,7 @@ type claim struct {
 	pid    int
 	start  uint64
 	number int
+	proof  string
 }
 
 // claimTries is how many milliseconds a process may take from fork to exec that
@@ -350,7 +362,7 @@ const claimTries = 200
 
 // claimed returns the process of a service that was started after what was
 // written down.
-func (sup *supervisor) claimed(id inode, starts int) (claim, bool) {
+func (sup *supervisor) claimed(s *service, starts int) (best claim, ok bool) {
 	for try := 0; sup.claims == nil; try++ {
 		found, undecided := findClaims()
 		if undecided && try < claimTries {
@@ -359,18 +371,24 @@ func (sup *supervisor) claimed(id inode, starts int) (claim, bool) {
 		}
 		sup.claims = found
 	}
-	c, ok := sup.claims[id]
-	return c, ok && c.number > starts
+	for _, c := range sup.claims[s.id] {
+		if c.number <= starts || !s.proves(c) {
+			continue
+		}
+		// Of several the first that was started is the one: the others were
+		// started by it.
+		if !ok || c.number > best.number || c.number == best.number && c.start < best.start {
+			best, ok = c, true
+		}
+	}
+	return best, ok
 }
 
-// findClaims looks at all processes for the markers of leaders of sessions. Of
-// several of one service the first that was started is the one: the others were
-// started by it.
-func findClaims() (found map[inode]claim, undecided bool) {
-	claims := map[inode]claim{}
-
+// findClaims looks at all processes for the markers of leaders of sessions.
+func findClaims() (found map[inode][]claim, undecided bool) {
+	claims := map[inode][]claim{}
 	forProcesses(func(pid int) {
-		id, number, ok := markOf(pid)
+		m, ok := markOf(pid)
 		if !ok {
 			undecided = undecided || isFork(pid)
 			return
@@ -379,10 +397,7 @@ func findClaims() (found map[inode]claim, undecided bool) {
 		if int(statNumber(fields, statSession)) != pid { //nolint:gosec // process ids are small
 			return
 		}
-		c := claim{pid, statNumber(fields, statStart), number}
-		if old, ok := claims[id]; !ok || c.number > old.number || c.number == old.number && c.start < old.start {
-			claims[id] = c
-		}
+		claims[m.id] = append(claims[m.id], claim{pid, statNumber(fields, statStart), m.number, m.proof})
 	})
 	return claims, undecided
 }
@@ -409,27 +424,4 @@ func forProcesses(f func(pid int)) {
 			f(pid)
 		}
 	}
-}
-
-// markOf returns the marker in a process's environment.
-func markOf(pid int) (id inode, number int, ok bool) {
-	data, err := os.ReadFile("/proc/" + itoa(pid) + "/environ")
-	if err != nil {
-		return inode{}, 0, false
-	}
-	at := 0
-	if !bytes.HasPrefix(data, []byte(marker+"=")) {
-		if at = bytes.Index(data, []byte("\x00"+marker+"=")) + 1; at == 0 {
-			return inode{}, 0, false
-		}
-	}
-	text, _, _ := strings.Cut(string(data[at+len(marker)+1:]), "\x00")
-	fields := strings.Split(text, ":")
-	if len(fields) != 3 {
-		return inode{}, 0, false
-	}
-	dev, err1 := strconv.ParseUint(fields[0], 10, 64)
-	ino, err2 := strconv.ParseUint(fields[1], 10, 64)
-	n, err3 := strconv.Atoi(fields[2])
-	return inode{dev, ino}, n, err1 == nil && err2 == nil && err3 == nil
 }

@@ -123,28 +123,6 @@ func (sup *supervisor) stop() {
 	sup.stopNext()
 }
 
-// stopNext ends the services whose turn it is.
-func (sup *supervisor) stopNext() {
-	needed := map[*service]bool{}
-	for _, s := range sup.list {
-		if s.machine.Phase == PhaseGone {
-			continue
-		}
-		for _, name := range s.settings.After {
-			if other := sup.named(name); other != nil && other != s && !sup.cyclic(s) {
-				needed[other] = true
-			}
-		}
-	}
-	for _, s := range slices.Clone(sup.list) {
-		// One that is only to leave once it ends by itself is ended too.
-		told := s.machine.Exiting && s.machine.Phase != PhaseUp
-		if !told && (sup.killing || !needed[s]) {
-			sup.later(s, EventStopExit)
-		}
-	}
-}
-
 // kill ends everything at once: somebody has asked for the end a second time.
 func (sup *supervisor) kill() {
 	sup.killing = true
@@ -171,14 +149,26 @@ func (s *service) sweep() {
 	if s.sup.cgroup.kill(s) {
 		return
 	}
-	s.sup.sweeps[s.id] = strays{s.name, s.starts, s.log}
+	for _, id := range append(s.formerly, s.id) {
+		s.sup.sweeps[id] = strays{s.name, s.starts, s.log, false}
+	}
+}
+
+// sweepHelpers ends the helpers that a supervisor before this one has started:
+// nobody waits for what they say.
+func (s *service) sweepHelpers() {
+	if s.isLog() || !s.executable("check") && !s.executable("reload") && !s.has("control") {
+		return
+	}
+	s.sup.sweeps[s.id] = strays{s.name, s.starts, s.log, true}
 }
 
 // strays are processes that a service has left behind: those of its starts so far.
 type strays struct {
-	name   string
-	starts int
-	log    *service
+	name    string
+	starts  int
+	log     *service
+	helpers bool // only those
 }
 
 // sweepAll ends the strays of all services that went down since the last time, in
@@ -208,12 +198,12 @@ func (sup *supervisor) sweepAll() {
 }
 
 func (sup *supervisor) strayOf(pid int) (strays, bool) {
-	id, number, ok := markOf(pid)
+	m, ok := markOf(pid)
 	if !ok {
 		return strays{}, false
 	}
-	left, ok := sup.sweeps[id]
-	return left, ok && number <= left.starts
+	left, ok := sup.sweeps[m.id]
+	return left, ok && m.number <= left.starts && (!left.helpers || m.proof == helperProof)
 }
 
 // onTold looks at what waits for the end of a process that the keeper has seen.
@@ -243,11 +233,14 @@ func (sup *supervisor) move(s *service, dir int, id inode) {
 		sup.scan.soon(scanEvery)
 		return
 	}
+	s.formerly = append(s.formerly, old.id)
+	s.formerly = s.formerly[max(0, len(s.formerly)-maxFormer):]
 	s.rehome(next, old)
 	delete(sup.services, old.id)
 	sup.services[id] = s
 	sup.watch(s.name, s.dir)
 	if s.log == nil {
+		s.gainLog()
 		return
 	}
 	logDir, logID, err := openDir(s.dir, "log")
@@ -269,6 +262,29 @@ func (sup *supervisor) move(s *service, dir int, id inode) {
 	}
 }
 
+// maxFormer bounds the folders of a service that are remembered.
+const maxFormer = 8
+
+// gainLog begins with a log that only the new folder of a service has.
+func (s *service) gainLog() {
+	if err := s.openLog(); err != nil {
+		s.say("unable to supervise the log that its new folder has: " + err.Error())
+		if s.log != nil {
+			s.log.abandon()
+			s.log = nil
+		}
+		return
+	}
+	if s.log == nil {
+		return
+	}
+	s.say("its new folder has a log, which gets what is printed from the next start on")
+	s.log.restore()
+	s.openPipe()
+	s.log.beginFolder()
+	s.log.goOn()
+}
+
 // rehome replaces the folder and all that is known by it.
 func (s *service) rehome(next, old folder) {
 	kinds := []kind{kindDir, kindLock, kindControl, kindOK, kindPipe, kindRun, kindFinish}
@@ -276,7 +292,7 @@ func (s *service) rehome(next, old folder) {
 		s.drop(k)
 	}
 	s.sup.ignore(old.control)
-	s.folder = next
+	s.folder, s.secret = next, secret{}
 	s.sup.post()
 	old.close()
 	s.beginFolder()

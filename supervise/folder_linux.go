@@ -141,6 +141,15 @@ func (f *folder) openFIFO(name string) (int, error) {
 	return fd, nil
 }
 
+// fifoOf returns which FIFO a descriptor is of, zero for anything else.
+func fifoOf(fd int) inode {
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
+		return inode{}
+	}
+	return inodeOf(&st)
+}
+
 // has returns whether there is a file.
 func (f *folder) has(name string) bool {
 	var st unix.Stat_t

@@ -25,6 +25,7 @@ type ident struct {
 	ExitAt    time.Time // of the last end; zero is none
 	Exit      exitWord
 	History   history
+	Pipe      inode // to its log; zero is none
 }
 
 // exitWord is a wait status, and whether it is known.
@@ -57,7 +58,7 @@ func (d ident) String() string {
 	if boot == "" {
 		boot = "-"
 	}
-	b.WriteString("1 " + boot)
+	b.WriteString("2 " + boot)
 	number(int64(d.PID))
 	number(int64(d.Start)) //nolint:gosec // ticks since boot
 	number(int64(d.Machine.Phase))
@@ -76,6 +77,8 @@ func (d ident) String() string {
 	flag(d.Exit.Known)
 	number(int64(d.History.ends))
 	moment(d.History.last)
+	number(int64(d.Pipe.dev)) //nolint:gosec // read the same way
+	number(int64(d.Pipe.ino)) //nolint:gosec // as above
 	return b.String()
 }
 
@@ -88,8 +91,8 @@ func parseIdent(file string) (d ident, ok bool) {
 	}
 	text, _, ok := strings.Cut(rest, `"`)
 	fields := strings.Fields(text)
-	const count = 20
-	if !ok || len(fields) != count || fields[0] != "1" {
+	const count = 22
+	if !ok || len(fields) != count || fields[0] != "2" {
 		return ident{}, false
 	}
 	numbers := make([]int64, count)
@@ -116,6 +119,7 @@ func parseIdent(file string) (d ident, ok bool) {
 		Starts: int(numbers[12]), Since: moment(13), LastStart: moment(14), ExitAt: moment(15),
 		Exit:    exitWord{uint32(numbers[16]), numbers[17] == 1}, //nolint:gosec // a wait status
 		History: history{int(numbers[18]), moment(19)},
+		Pipe:    inode{uint64(numbers[20]), uint64(numbers[21])}, //nolint:gosec // as written
 	}, true
 }
 

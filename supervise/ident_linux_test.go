@@ -15,7 +15,7 @@ func fullIdent() ident {
 		Boot: "5a0c-1", PID: 4711, Start: 123456789012, Machine: Machine{PhaseStop, WantOnce, true, true},
 		Paused: true, GotTERM: true, Ready: true, Asked: true, Starts: 99,
 		Since: time.Unix(1_800_000_000, 1), LastStart: time.Unix(1_799_999_999, 2), ExitAt: time.Unix(1_799_999_998, 3),
-		Exit: exitWord{0xff7f, true}, History: history{5, time.Unix(1_799_999_997, 4)},
+		Exit: exitWord{0xff7f, true}, History: history{5, time.Unix(1_799_999_997, 4)}, Pipe: inode{1 << 63, 7},
 	}
 }
 
@@ -37,7 +37,7 @@ func TestIdentRoundTrip(t *testing.T) {
 func TestIdentRefused(t *testing.T) {
 	good := string(appendDetail(nil, fullIdent(), &servicedir.Detail{}))
 	for _, change := range [][2]string{
-		{`{"ident":"1 `, `{"ident":"2 `},
+		{`{"ident":"2 `, `{"ident":"1 `},
 		{`{"ident":"`, ` {"ident":"`},
 		{" 4711 ", " -4711 "},
 		{" 4711 ", " 4711.5 "},

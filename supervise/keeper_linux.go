@@ -62,6 +62,9 @@ func keep(cfg Config, held []heldFD) (int, error) {
 			return 0, err
 		}
 	}
+	if k.cfg.stopping {
+		endChildren()
+	}
 	return k.code, nil
 }
 

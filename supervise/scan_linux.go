@@ -22,6 +22,7 @@ type scan struct {
 	released bool                    // somebody may be able to go on
 	refused  map[inode]string        // folders that cannot be supervised, and why
 	left     map[inode]time.Time     // folders that were given back: not before then
+	order    order
 }
 
 const (
@@ -125,6 +126,7 @@ func (c *scan) unlinked(name string) {
 // to those that are not there any more is the dialect's.
 func (sup *supervisor) rescan() {
 	sup.scan.again = time.Time{}
+	sup.scan.order.circles = nil
 	if sup.stopping && sup.ready {
 		return
 	}
@@ -170,6 +172,10 @@ func (sup *supervisor) rescan() {
 	}
 	for _, s := range slices.Clone(sup.list) {
 		sup.missed(s, !seen[s.id])
+		if s.machine.Phase == PhaseHeld {
+			s.readAfter()
+			sup.scan.released = true
+		}
 	}
 	if sup.scan.inotify < 0 {
 		sup.scan.soon(scanEvery)
@@ -301,6 +307,7 @@ func (sup *supervisor) supervise(name string, dir int, id inode) {
 	delete(sup.scan.refused, id)
 	sup.services[id] = s
 	sup.list = append(sup.list, s)
+	sup.scan.order.circles = nil
 	sup.watch(name, s.dir)
 	s.begin()
 	// The next one does not have to be looked at first.
@@ -329,46 +336,4 @@ func (sup *supervisor) watch(name string, dir int) {
 		sup.scan.targets[watch] = map[string]bool{}
 	}
 	sup.scan.targets[watch][path[at+1:]] = true
-}
-
-// named returns the service with a name.
-func (sup *supervisor) named(name string) *service { return sup.services[sup.scan.present[name]] }
-
-// cyclic returns whether services wait for each other in a circle that goes
-// through s. Then none of them would ever start, so none waits.
-func (sup *supervisor) cyclic(s *service) bool {
-	seen := map[*service]bool{}
-	var visit func(*service) bool
-	visit = func(at *service) bool {
-		names := []string(nil)
-		r := reader{dir: at.dir}
-		r.file("after", func(text string) error { return into(&names, text, parseNames) })
-		for _, name := range names {
-			next := sup.named(name)
-			if next == s {
-				return true
-			}
-			if next == nil || seen[next] {
-				continue
-			}
-			seen[next] = true
-			if visit(next) {
-				return true
-			}
-		}
-		return false
-	}
-	return visit(s)
-}
-
-// release lets services start that waited, and when all is to end, end that may.
-func (sup *supervisor) release() {
-	for _, s := range sup.list {
-		if s.machine.Phase == PhaseHeld && !s.held() {
-			sup.apply(s, EventFree)
-		}
-	}
-	if sup.stopping {
-		sup.stopNext()
-	}
 }

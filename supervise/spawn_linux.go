@@ -1,20 +1,11 @@
 package supervise
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// marker is the variable by which what a service has started is known, also
-// where it is nobody's child any more: the folder, and the number of the start.
-const marker = "SCGIKIT_SERVICE"
-
-func (s *service) mark() string {
-	return fmt.Sprintf("%s=%d:%d:%d", marker, s.id.dev, s.id.ino, s.starts)
-}
 
 // spawnRun starts ./run.
 func (s *service) spawnRun() error {
@@ -111,83 +102,4 @@ func (s *service) startFinish() {
 // reopen opens what a descriptor of a pipe is of once more.
 func reopen(fd, flags int) (int, error) {
 	return unix.Open("/proc/self/fd/"+itoa(fd), flags|unix.O_CLOEXEC, 0)
-}
-
-// helperKind is what a helper is run for.
-type helperKind uint8
-
-const (
-	helperControl helperKind = iota
-	helperReload
-	helperCheck
-)
-
-// helper is a program that is run for a service beside ./run.
-type helper struct {
-	s     *service
-	kind  helperKind
-	pid   int
-	pidfd int
-}
-
-// errBusy says that the last one has not ended yet.
-var errBusy = errors.New("the last one has not ended yet")
-
-// spawnHelper runs a program of the service folder.
-func (s *service) spawnHelper(kind helperKind, argv []string) error {
-	for _, h := range s.sup.helpers {
-		if h.s == s && h.kind == kind {
-			return errBusy
-		}
-	}
-	out := source{kind: sourceInherited, fd: 1}
-	if kind == helperCheck {
-		out = source{kind: sourceNull}
-	}
-	pid, err := s.sup.spawner.spawn(&spawnRequest{
-		path: "./" + argv[0], argv: argv, env: s.sup.env, dir: s.dir,
-		files: []source{{kind: sourceNull}, out, {kind: sourceInherited, fd: 2}},
-	})
-	if err != nil {
-		return err
-	}
-	pidfd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		_ = unix.Kill(pid, unix.SIGKILL)
-		_, _ = unix.Wait4(pid, nil, 0, nil)
-		return fmt.Errorf("pidfd: %w", err)
-	}
-	s.sup.helpers[pid] = &helper{s, kind, pid, pidfd}
-	s.sup.listen(pidfd, handler{kind: handleHelper, pid: pid})
-	return nil
-}
-
-// onHelper looks whether a helper has ended.
-func (sup *supervisor) onHelper(fd, pid int) {
-	h := sup.helpers[pid]
-	if h == nil {
-		sup.ignore(fd)
-		return
-	}
-	exit, err := process{h.pid, h.pidfd, 0}.reap(sup.told)
-	if err != nil {
-		return
-	}
-	delete(sup.helpers, pid)
-	sup.ignore(fd)
-	unix.Close(fd)
-	success := exit.known && exit.status.Exited() && exit.status.ExitStatus() == 0
-	switch h.kind {
-	case helperControl:
-		h.s.scriptEnded(success)
-	case helperCheck:
-		if success && !h.s.ready && h.s.machine.Phase == PhaseUp {
-			h.s.sup.timers.set(h.s, timerReady, time.Time{})
-			h.s.becomeReady()
-		}
-	case helperReload:
-		if !success {
-			h.s.say("reload has failed")
-		}
-	}
 }

@@ -19,6 +19,7 @@ import (
 // of a thousand services that takes longer than all the rest of a start.
 type spawner struct {
 	requests chan *spawnRequest
+	proc     string // what outside begins with
 }
 
 // spawnRequest is a process to be started.
@@ -52,7 +53,12 @@ const (
 
 // newSpawner starts the thread. It lives as long as the process.
 func newSpawner() (*spawner, error) {
-	s := &spawner{requests: make(chan *spawnRequest)}
+	// Where /proc is that of another namespace, our number there is another.
+	self, err := os.Readlink("/proc/self")
+	if err != nil {
+		return nil, fmt.Errorf("this needs /proc: %w", err)
+	}
+	s := &spawner{make(chan *spawnRequest), "/proc/" + self + "/fd/"}
 	ready := make(chan error)
 	kept, err := pollerDescriptors()
 	if err != nil {
@@ -72,7 +78,7 @@ func newSpawner() (*spawner, error) {
 			return
 		}
 		for r := range s.requests {
-			r.done <- r.start(null)
+			r.done <- s.start(r, null)
 		}
 	})
 	if err := <-ready; err != nil {
@@ -152,7 +158,7 @@ func (s *spawner) spawn(r *spawnRequest) (int, error) {
 }
 
 // start runs on the thread.
-func (r *spawnRequest) start(null int) error {
+func (s *spawner) start(r *spawnRequest, null int) error {
 	files := make([]uintptr, len(r.files))
 	for i, f := range r.files {
 		switch f.kind {
@@ -163,7 +169,7 @@ func (r *spawnRequest) start(null int) error {
 		case sourceInherited:
 			files[i] = uintptr(f.fd)
 		case sourceReopen:
-			fd, err := unix.Open(outside(f.fd), f.flag|unix.O_CLOEXEC, 0)
+			fd, err := unix.Open(s.outside(f.fd), f.flag|unix.O_CLOEXEC, 0)
 			if err != nil {
 				return err
 			}
@@ -171,7 +177,7 @@ func (r *spawnRequest) start(null int) error {
 			files[i] = uintptr(fd)
 		}
 	}
-	attr := &syscall.ProcAttr{Dir: outside(r.dir), Env: r.env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true}}
+	attr := &syscall.ProcAttr{Dir: s.outside(r.dir), Env: r.env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true}}
 	if r.cgroup != "" {
 		fd, err := unix.Open(r.cgroup, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
@@ -191,4 +197,4 @@ func (r *spawnRequest) start(null int) error {
 
 // outside is a name, for the thread and its children, of a descriptor that the
 // rest of this process has.
-func outside(fd int) string { return "/proc/" + itoa(os.Getpid()) + "/fd/" + itoa(fd) }
+func (s *spawner) outside(fd int) string { return s.proc + itoa(fd) }

@@ -32,7 +32,7 @@ type supervisor struct {
 	boot     string
 	told     map[int]unix.WaitStatus // what the keeper has seen
 	held     map[key]heldFD          // what the keeper holds, and nobody has asked for yet
-	claims   map[inode]claim
+	claims   map[inode][]claim
 	services map[inode]*service
 	list     []*service // services, without their logs, in the order that they were first seen
 	scan     scan
