@@ -51,7 +51,7 @@ func (s *service) spawnHelper(kind helperKind, argv []string) error {
 	}
 	pid, err := s.sup.spawner.spawn(&spawnRequest{
 		path: "./" + argv[0], argv: argv, dir: s.dir, cgroup: s.sup.cgroup.make(s),
-		env:   append(s.sup.env, s.markAs(helperProof)), //nolint:gocritic // in the room that there is: only one process starts at a time
+		env:   append(s.sup.env, s.markAs(helperProof)), // in the room that there is: only one process starts at a time
 		files: []source{{kind: sourceNull}, out, {kind: sourceInherited, fd: 2}},
 	})
 	if err != nil {

@@ -86,7 +86,7 @@ type secret struct {
 }
 
 const (
-	secretFile = "scgikit.key"
+	secretFile = "scgikit.key" //nolint:gosec // a name
 	secretSize = 16
 )
 

@@ -53,7 +53,7 @@ func children() []int {
 		if err != nil {
 			continue
 		}
-		for _, word := range strings.Fields(string(data)) {
+		for word := range strings.FieldsSeq(string(data)) {
 			if pid, err := strconv.Atoi(word); err == nil {
 				list = append(list, pid)
 			}

@@ -27,7 +27,7 @@ func checkProgram(program []string) error {
 	}
 	argv := append(append([]string(nil), program...), GenerationFlag)
 	pid, err := syscall.ForkExec(program[0], argv, &syscall.ProcAttr{
-		Env: os.Environ(), Files: []uintptr{uintptr(null), uintptr(ends[1]), uintptr(null)}, //nolint:gosec // descriptors are not negative
+		Env: os.Environ(), Files: []uintptr{uintptr(null), uintptr(ends[1]), uintptr(null)},
 		Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	unix.Close(null)

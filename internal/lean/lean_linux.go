@@ -39,7 +39,7 @@ func own() int {
 	_, rest, _ := bytes.Cut(b[:n], []byte(" "))
 	resident, rest := number(rest, 10)
 	shared, _ := number(bytes.TrimLeft(rest, " "), 10)
-	return int(resident-shared) * unix.Getpagesize() //nolint:gosec // there is less memory than that
+	return int(resident-shared) * unix.Getpagesize()
 }
 
 // piece is how much of the program the kernel maps at most when one page of it is
@@ -106,7 +106,7 @@ func giveBack(line []byte) {
 
 // advise calls madvise. What is refused stays as it is.
 func advise(begin, end uintptr, advice int) {
-	_, _, _ = unix.Syscall(unix.SYS_MADVISE, begin, end-begin, uintptr(advice)) //nolint:gosec // a small constant
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, begin, end-begin, uintptr(advice))
 }
 
 // programPages returns the place of a mapping if it is of a file and cannot be
