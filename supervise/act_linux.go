@@ -132,14 +132,19 @@ func (s *service) stop() {
 	}
 }
 
-// limit sets the time that a service has to end in.
+// limit sets the time that a service has to end in. To be told again gives it no
+// more of it.
 func (s *service) limit() {
 	limit := s.settings.KillAfter
 	if limit == 0 && s.sup.stopping {
 		limit = s.sup.cfg.StopLimit
 	}
-	if limit > 0 {
-		s.sup.timers.set(s, timerMachine, time.Now().Add(limit))
+	if limit == 0 {
+		return
+	}
+	at := time.Now().Add(limit)
+	if old, ok := s.sup.timers.of(s, timerMachine); !ok || at.Before(old) {
+		s.sup.timers.set(s, timerMachine, at)
 	}
 }
 

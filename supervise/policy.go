@@ -58,17 +58,22 @@ func (h *history) note(now time.Time, p Policy) {
 // failing returns whether a service ends too often.
 func (p Policy) failing(h history) bool { return p.Burst > 0 && h.ends >= p.Burst }
 
+// minPause is the least time from one start to the next of a service that ends by
+// itself, whatever its policy says: starting it is not to be all that there is
+// time for.
+const minPause = 100 * time.Millisecond
+
 // pause returns the time from the last start to the next one.
 func (p Policy) pause(h history) time.Duration {
 	if p.failing(h) {
-		return p.MaxDelay
+		return max(p.MaxDelay, minPause)
 	}
 	pause := p.Delay
-	for i := 1; i < h.ends && pause < p.MaxDelay; i++ {
+	for i := 1; i < h.ends && 0 < pause && pause < p.MaxDelay; i++ {
 		pause *= 2
 	}
 	if p.MaxDelay > 0 {
 		pause = min(pause, p.MaxDelay)
 	}
-	return pause
+	return max(pause, minPause)
 }

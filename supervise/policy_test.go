@@ -29,8 +29,19 @@ func TestPolicyNeverOverflows(t *testing.T) {
 	if got := p.pause(h); got != p.MaxDelay {
 		t.Errorf("%s", got)
 	}
-	if got := (Policy{MaxDelay: time.Second}).pause(history{ends: 1 << 20}); got != 0 {
+	if got := (Policy{MaxDelay: time.Second}).pause(history{ends: 1 << 62}); got != minPause {
 		t.Errorf("no delay: %s", got)
+	}
+}
+
+// Whatever the files say, there is a time between two starts.
+func TestPolicyLeast(t *testing.T) {
+	for _, p := range []Policy{{}, {Burst: 1}, {Delay: time.Millisecond}, {Delay: time.Millisecond, MaxDelay: 2 * time.Millisecond, Burst: 9}} {
+		for _, ends := range []int{0, 1, 5, 50} {
+			if got := p.pause(history{ends: ends}); got != minPause {
+				t.Errorf("%+v: %s after %d ends", p, got, ends)
+			}
+		}
 	}
 }
 

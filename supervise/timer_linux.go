@@ -72,6 +72,15 @@ func (t *timers) set(s *service, kind timerKind, at time.Time) {
 	}
 }
 
+// of returns the time of a kind for a service, if there is one.
+func (t timers) of(s *service, kind timerKind) (time.Time, bool) {
+	i := s.timers[kind] - 1
+	if i < 0 {
+		return time.Time{}, false
+	}
+	return t[i].at, true
+}
+
 // next returns the first time.
 func (t timers) next() (time.Time, bool) {
 	if len(t) == 0 {

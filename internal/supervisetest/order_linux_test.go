@@ -15,7 +15,7 @@ func TestStopChain(t *testing.T) {
 	const n = 250
 	list := services{}
 	for i := range n {
-		s := supervisetest.Service{"run": "#!/bin/sleep 100000\n"}
+		s := supervisetest.Service{"run": "#!/bin/sh\nexec sleep 100000\n"}
 		if i > 0 {
 			s["after"] = fmt.Sprintf("s%03d\n", i-1)
 		}
