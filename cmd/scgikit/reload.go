@@ -29,5 +29,5 @@ func notRunning(s *serviceState) error {
 	if s.Why != "" {
 		why += ", " + s.Why
 	}
-	return failf(exitNotRunning, "", "%s does not run: %s", s.Name, why)
+	return namedf(exitNotRunning, "", "%s does not run: %s", s.Name, why)
 }

@@ -142,12 +142,12 @@ var errForeign = errors.New("nothing is sent")
 func orderable(s *serviceState) error {
 	switch {
 	case s.denied:
-		return failf(exitPermission, "ask as root, or as the user of the supervisor", "%s: %s", s.Name, s.Why)
+		return namedf(exitPermission, "ask as root, or as the user of the supervisor", "%s: %s", s.Name, s.Why)
 	case s.State == stateUnsupervised:
-		return failf(exitNotRunning, "scgikit supervise, svscan or runsvdir must look after the folder that "+s.Dir+" is in",
+		return namedf(exitNotRunning, "scgikit supervise, svscan or runsvdir must look after the folder that "+s.Dir+" is in",
 			"%s: no supervisor runs in %s", s.Name, s.Dir)
 	case s.Supervisor == "":
-		return failf(exitFailed, "", "%s: %s", s.Name, s.Why)
+		return namedf(exitFailed, "", "%s: %s", s.Name, s.Why)
 	}
 	return nil
 }
@@ -157,15 +157,15 @@ func controlFailure(name string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, servicedir.ErrNotSupervised):
-		return failf(exitNotRunning, "", "%s: its supervisor has just ended", name)
+		return namedf(exitNotRunning, "", "%s: its supervisor has just ended", name)
 	case errors.Is(err, fs.ErrPermission):
-		return failf(exitPermission, "ask as root, or as the user of the supervisor", "%s: %w", name, err)
+		return namedf(exitPermission, "ask as root, or as the user of the supervisor", "%s: %w", name, err)
 	}
 	code := exitFailed
 	if errors.Is(err, errForeign) {
 		code = exitRefused
 	}
-	return failf(code, "", "%s: %w", name, err)
+	return namedf(code, "", "%s: %w", name, err)
 }
 
 // await looks at the services until each has done its order, or the time is over.

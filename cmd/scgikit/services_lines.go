@@ -105,3 +105,27 @@ func harmless(s string) string {
 	_ = w.Flush() // writing to a Buffer does not fail
 	return b.String()
 }
+
+// namedf is failf for names that may hold anything: they stand harmless in the
+// text, on one line.
+func namedf(code exitCode, hint, format string, args ...any) error {
+	shown := make([]any, len(args))
+	for i, arg := range args {
+		switch arg := arg.(type) {
+		case string:
+			shown[i] = harmless(arg)
+		case error:
+			shown[i] = harmlessError{arg}
+		default:
+			shown[i] = arg
+		}
+	}
+	return failf(code, harmless(hint), format, shown...)
+}
+
+// harmlessError is an error whose text holds names.
+type harmlessError struct{ error }
+
+func (e harmlessError) Error() string { return harmless(e.error.Error()) }
+
+func (e harmlessError) Unwrap() error { return e.error }

@@ -78,9 +78,9 @@ func isFolder(dir string) error {
 
 func placeFailure(err error, format string, args ...any) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return failf(exitPermission, "ask as root, or as the user of the supervisor", "%w", err)
+		return namedf(exitPermission, "ask as root, or as the user of the supervisor", "%w", err)
 	}
-	return failf(exitNoApp, "", format, args...)
+	return namedf(exitNoApp, "", format, args...)
 }
 
 // described reports whether there is a description to take names from. One that
@@ -142,7 +142,7 @@ func scanned(dirs, names []string) ([]servicePlace, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, failf(exitNoApp, "--dir DIR names the folder of the services", "there is no service in %s", strings.Join(dirs, ", "))
+		return nil, namedf(exitNoApp, "--dir DIR names the folder of the services", "there is no service in %s", strings.Join(dirs, ", "))
 	}
 	return out, nil
 }
@@ -181,7 +181,7 @@ func firstFolder(dirs []string, name string) (string, error) {
 	if len(found) > 0 {
 		return found[0], nil
 	}
-	return "", failf(exitNoApp, "--dir DIR names the folder of the services", "there is no service folder of %s: looked in %s", name, strings.Join(dirs, ", "))
+	return "", namedf(exitNoApp, "--dir DIR names the folder of the services", "there is no service folder of %s: looked in %s", name, strings.Join(dirs, ", "))
 }
 
 // describedPlaces returns the services of apps. An instance that has none is
@@ -201,7 +201,7 @@ func (e *env) describedPlaces(ctx context.Context, names []string) ([]servicePla
 	for _, inst := range instances {
 		if why := notSupervised(inst); why != "" {
 			if len(names) > 0 {
-				return nil, failf(exitNoApp, "", "%s is no service: %s", inst.Service(), why)
+				return nil, namedf(exitNoApp, "", "%s is no service: %s", inst.Service(), why)
 			}
 			e.detail("%s: no service, %s", inst.Service(), why)
 			continue
@@ -218,7 +218,7 @@ func (e *env) describedPlaces(ctx context.Context, names []string) ([]servicePla
 		}
 	}
 	if len(out) == 0 {
-		return nil, failf(exitNoApp, "--dir DIR names a folder of services", "no app here is a service")
+		return nil, namedf(exitNoApp, "--dir DIR names a folder of services", "no app here is a service")
 	}
 	return out, nil
 }

@@ -13,8 +13,11 @@ import (
 	"scgikit/internal/servicedir"
 )
 
-// isS6 reports whether the folder has been s6-supervise's.
+// isS6 reports whether the folder has been s6-supervise's, which knows no ok.
 func isS6(dir string) bool {
+	if _, err := os.Lstat(filepath.Join(dir, servicedir.OK)); err == nil {
+		return false
+	}
 	return isFolder(filepath.Join(dir, "event")) == nil && isFolder(filepath.Join(dir, servicedir.Dir)) == nil
 }
 

@@ -95,7 +95,10 @@ func (s *serviceState) readFolder(now time.Time) {
 	}
 	var status servicedir.Status
 	if err == nil {
-		if status, err = servicedir.ParseStatus(raw); err != nil {
+		if status, err = servicedir.ParseStatus(raw); err == nil {
+			err = status.Check()
+		}
+		if err != nil {
 			err = fmt.Errorf("%s: %w", filepath.Join(s.Dir, servicedir.Stat), err)
 		}
 	}
@@ -107,7 +110,7 @@ func (s *serviceState) readFolder(now time.Time) {
 	if s.Supervisor == kindScgikit {
 		var detail servicedir.Detail
 		// The file is written behind the status file; until it is there, that is all.
-		if text, err := readRegular(filepath.Join(s.Dir, servicedir.More)); err == nil && json.Unmarshal(text, &detail) == nil {
+		if text, err := readRegular(filepath.Join(s.Dir, servicedir.More)); err == nil && json.Unmarshal(text, &detail) == nil && detail.Check() == nil {
 			s.setDetail(&detail, now)
 			return
 		}
@@ -167,7 +170,7 @@ func (s *serviceState) setDetail(d *servicedir.Detail, now time.Time) {
 
 // setSince takes a time; a clock that was set back shows none in the future.
 func (s *serviceState) setSince(t, now time.Time) {
-	if t.Unix() <= 0 {
+	if t.Unix() <= 0 || t.Year() > 9999 {
 		return
 	}
 	t = t.UTC()

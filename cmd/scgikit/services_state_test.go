@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +28,8 @@ func details() map[string]servicedir.Detail {
 		"backoff  -  1s  4  killed by SEGV, core dumped  killed by SEGV, core dumped, next try in 3s": {State: servicedir.BackOff, Want: "up", Since: before(1), Starts: 5, Next: before(-3.5), Last: servicedir.Exit{At: before(1), Code: -1, Signal: "SEGV", Core: true}},
 		"failing  -  3m20s  11  exit 7  exit 7, failing, next try in 12s":                             {State: servicedir.Failing, Want: "up", Since: before(200), Starts: 12, Next: before(-12), Last: servicedir.Exit{At: before(200), Code: 7}},
 		"failed  -  5d4h  0  exit 100  exit 100, is left so, start tries again":                       {State: servicedir.Failed, Want: "up", Since: before(5*86400 + 4*3600), Starts: 1, Last: servicedir.Exit{At: before(9), Code: 100}},
-		"backoff  -  0s  0  -  could not be started: run: permission denied, next try in 0s":          {State: servicedir.BackOff, Want: "up", Since: before(-5), Starts: 1, Next: before(1), Reason: "run: permission denied"},
+		"backoff  -  0s  0  -  unable to start run: permission denied, next try in 0s":                {State: servicedir.BackOff, Want: "up", Since: before(-5), Starts: 1, Next: before(1), Reason: "unable to start run: permission denied"},
+		"running  42  1s  0  -  reload-signal: X is no signal | as wanted":                            {State: servicedir.Running, Want: "up", PID: 42, Since: before(1), Starts: 1, Reason: "reload-signal: X is no signal"},
 		"stopping  42  9s  0  -  was told to end":                                                     {State: servicedir.Stopping, Want: "down", PID: 42, Since: before(9), Starts: 1},
 		"finish  43  1s  0  exit 0  exit 0, ./finish runs":                                            {State: servicedir.Finish, Want: "up", PID: 43, Since: before(1), Starts: 1, Last: servicedir.Exit{At: before(1)}},
 		"down  -  1m1s  0  ended unseen  ended unseen | as wanted":                                    {State: servicedir.Down, Want: "down", Since: before(61), Starts: 1, Last: servicedir.Exit{At: before(61), Code: -1, Unknown: true}},
@@ -155,11 +157,71 @@ func TestStatusHostile(t *testing.T) {
 	// daemontools took the folder over: what ours wrote is of before.
 	var raw [servicedir.Size]byte
 	status.Put(&raw)
+	look("a status of year 292277026596", replace(servicedir.Stat, text(strings.Repeat("\x7e", servicedir.Size))), stateUnknown)
+	look("a status of before 1970", replace(servicedir.Stat, text(strings.Repeat("\x01", servicedir.Size))), stateUnknown)
+	for _, foreign := range []string{
+		`{"state":"\u001b[2J","want":"up"}`, `{"state":"running","want":"x"}`, `{"state":"running","want":"up","since":1e300}`,
+		`{"state":"failed","want":"up","log_state":"fine"}`, `{"state":"failed","want":"up","last":{"at":1,"signal":"\u001b"}}`,
+		`{"state":"failed","want":"up","next":-1}`,
+	} {
+		look("details "+foreign, replace(servicedir.More, text(foreign)), servicedir.Running)
+	}
 	look("old details", replace(servicedir.Stat, text(string(raw[:18]))), servicedir.Running)
 	look("nobody there", replace(servicedir.OK, fifo), stateUnsupervised)
 	look("s6's", func(dir string) error {
 		return replace(servicedir.OK, func(string) error { return os.Mkdir(filepath.Join(dir, "event"), 0o755) })(dir)
 	}, stateUnknown)
+}
+
+// TestStatusForeignFile: one file that is no status hides no other service.
+func TestStatusForeignFile(t *testing.T) {
+	good := supervisedFolder(t, servicedir.Status{Since: lookedAt(), Want: servicedir.WantDown}, nil)
+	bad := supervisedFolder(t, servicedir.Status{}, nil)
+	random := rand.NewChaCha8([32]byte{1})
+	for range 100 {
+		raw := make([]byte, servicedir.Size)
+		_, _ = random.Read(raw) // it never fails
+		if err := os.WriteFile(filepath.Join(bad, servicedir.Stat), raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, out, stderr := runOnce(t, "-o", "json", "status", bad, good)
+		var shown struct {
+			Services []serviceState `json:"services"`
+		}
+		if err := json.Unmarshal([]byte(out), &shown); err != nil || len(shown.Services) != 2 || shown.Services[1].State != servicedir.Down {
+			t.Fatalf("%q: %v\n%s%s", raw, err, out, stderr)
+		}
+		if s := shown.Services[0]; s.State != stateUnknown || s.Since != nil {
+			t.Errorf("%q: %+v", raw, s)
+		}
+	}
+}
+
+// TestNamesInErrors: a name can not write a line of its own to a terminal.
+func TestNamesInErrors(t *testing.T) {
+	dir := t.TempDir()
+	const name = "new\nline \x1b[2J"
+	odd := filepath.Join(dir, name)
+	if err := os.MkdirAll(odd, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"start", odd},
+		{"start", odd + "/none"},
+		{"start", "--dir", odd, "x"},
+		{"start", "--dir", odd + "/none", "x"},
+		{"stop", "--dir", dir, name},
+		{"signal", "HUP", odd},
+		{"reload", odd},
+		{"status", odd + "/none"},
+		{"status", "--dir", odd},
+		{"start", "--dir", dir, name + "x"},
+	} {
+		code, out, stderr := runOnce(t, args...)
+		if code == exitOK || strings.Contains(out+stderr, "\nline") || strings.Contains(out+stderr, "\x1b") || !strings.Contains(out+stderr, `new\x0aline \x1b[2J`) {
+			t.Errorf("%q: %d\n%s%s", args, code, out, stderr)
+		}
+	}
 }
 
 // TestPlantedControl: an order does not go into a file or through a link.

@@ -77,5 +77,5 @@ func (e *env) unfinished(t *told) error {
 	if s.running() && s.Want == "down" {
 		hint = "scgikit signal KILL " + t.Name + " ends it at once"
 	}
-	return failf(exitFailed, hint, "%s: %w: %s", t.Name, t.err, what)
+	return namedf(exitFailed, hint, "%s: %w: %s", t.Name, t.err, what)
 }

@@ -11,7 +11,7 @@ import (
 func whyNot(d *servicedir.Detail, s *serviceState) string {
 	var parts []string
 	if d.Reason != "" {
-		parts = append(parts, "could not be started: "+d.Reason)
+		parts = append(parts, d.Reason) // "unable to start run: …", or which file is not understood
 	}
 	ended := ""
 	if s.LastExit != nil && d.Reason == "" {

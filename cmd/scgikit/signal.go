@@ -98,7 +98,7 @@ func (sig signalLetter) plan(before *serviceState) (order, error) {
 		return order{}, notRunning(before)
 	}
 	if sig.by != nil && !slices.Contains(sig.by, before.Supervisor) {
-		return order{}, failf(exitFailed, "kill -"+sig.name+" PROCESS sends it; scgikit status shows the process",
+		return order{}, namedf(exitFailed, "kill -"+sig.name+" PROCESS sends it; scgikit status shows the process",
 			"%s: its supervisor, %s, can not send %s", before.Name, before.Supervisor, sig.name)
 	}
 	return order{letters: sig.letter}, nil

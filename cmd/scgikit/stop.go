@@ -20,7 +20,7 @@ already.`,
 
 func planStop(before *serviceState) (order, error) {
 	if before.State == servicedir.Down && before.Want != "up" {
-		return order{}, failf(exitNotRunning, "", "%s is down already", before.Name)
+		return order{}, namedf(exitNotRunning, "", "%s is down already", before.Name)
 	}
 	return order{letters: "d", reached: isDown}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"regexp"
 	"strings"
 	"text/template"
@@ -45,6 +46,10 @@ func Text(p Platform, c Config) (string, error) {
 	}
 	var b strings.Builder
 	if err := t.ExecuteTemplate(&b, string(p)+".tmpl", data); err != nil {
+		// Where in our template that was helps nobody.
+		for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+			err = inner
+		}
 		return "", err
 	}
 	return sealed(b.String()), nil

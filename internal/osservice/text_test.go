@@ -244,3 +244,18 @@ func TestSystemdWords(t *testing.T) {
 		}
 	})
 }
+
+// What a text can not say is told without our templates.
+func TestTextRefused(t *testing.T) {
+	for _, p := range Platforms() {
+		for _, dir := range []string{"/srv/new\nline", "/srv/\x00"} {
+			text, err := Text(p, Config{Name: "scgikit", Program: "/usr/local/bin/scgi-run", Dir: dir})
+			if err == nil && dir != "/srv/new\nline" {
+				t.Errorf("%s: %q is taken: %s", p, dir, text)
+			}
+			if err != nil && (strings.Contains(err.Error(), "template") || strings.Contains(err.Error(), "tmpl")) {
+				t.Errorf("%s: %q: %v", p, dir, err)
+			}
+		}
+	}
+}

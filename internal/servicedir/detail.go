@@ -1,5 +1,11 @@
 package servicedir
 
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
 // Detail is what scgikit's supervisor says of a service beyond the status file:
 // the JSON object in supervise/scgikit.json. Times are seconds since 1970 with a
 // fraction; 0 is never.
@@ -35,6 +41,28 @@ const (
 	Failing  State = "failing"  // ended too often; is tried again once in a while
 	Failed   State = "failed"   // ended, and its policy or ./finish says to leave it so
 )
+
+// states are all of them.
+func states() []State {
+	return []State{Down, Waiting, Starting, Running, Stopping, Finish, BackOff, Failing, Failed}
+}
+
+// Check is ErrFormat for what the supervisor does not write: another word for a
+// state, for what is wanted or for a signal, or a time outside 1970 to 9999.
+func (d *Detail) Check() error {
+	ok := slices.Contains(states(), d.State) &&
+		(d.LogState == "" || slices.Contains(states(), d.LogState)) &&
+		slices.Contains([]string{"up", "down", "once", "exit"}, d.Want) &&
+		(d.Last.Signal == "" || unix.SignalNum("SIG"+d.Last.Signal) != 0) &&
+		d.PID >= 0 && d.Starts >= 0
+	for _, at := range []float64{d.Since, d.Last.At, d.Next} {
+		ok = ok && at >= 0 && at < lastSecond
+	}
+	if !ok {
+		return ErrFormat
+	}
+	return nil
+}
 
 // Exit is how a process ended.
 type Exit struct {

@@ -112,6 +112,29 @@ func ParseStatus(b []byte) (Status, error) {
 	return s, nil
 }
 
+// Check is ErrFormat for what no supervisor writes: a stamp outside 1970 to 9999,
+// which dates can not be written of, or letters that mean nothing.
+func (s *Status) Check() error {
+	ok := s.Since.Unix() >= 0 && s.Since.Unix() < lastSecond
+	switch s.Want {
+	case WantOnce, WantUp, WantDown:
+	default:
+		ok = false
+	}
+	switch s.Run {
+	case RunDown, RunUp, RunFinish:
+	default:
+		ok = false
+	}
+	if !ok {
+		return ErrFormat
+	}
+	return nil
+}
+
+// lastSecond is the first that is none any more: 10000-01-01.
+const lastSecond = 253402300800
+
 // since reads the stamp. Nanoseconds that are none do not carry over into the
 // seconds, which the tools show.
 func since(b []byte) time.Time {
