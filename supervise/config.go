@@ -18,7 +18,7 @@ type Config struct {
 	StopLimit time.Duration
 	Program   []string // how this program is started, up to its own arguments
 	Args      []string // the arguments that say all of the above
-	// Say prints a message; nil drops it.
+	// Say prints a message, which is one line; nil drops it.
 	Say func(text string)
 
 	stopping bool // all services are to be ended
@@ -26,7 +26,7 @@ type Config struct {
 
 func (c *Config) say(text string) {
 	if c.Say != nil {
-		c.Say(text)
+		c.Say(Printable(text))
 	}
 }
 

@@ -87,7 +87,7 @@ const (
 // superviseFrom runs the loop on what the keeper holds. It returns the exit code.
 func superviseFrom(cfg Config, socket int) (int, error) {
 	sup := &supervisor{
-		cfg: cfg, rules: table(), keeper: newMailbox(socket), boot: bootID(), env: serviceEnv(), watched: os.Getenv("NOTIFY_SOCKET") != "",
+		cfg: cfg, rules: table(), keeper: newMailbox(socket), boot: bootID(), env: serviceEnv(), watched: watched(),
 		told: map[int]unix.WaitStatus{}, held: map[key]heldFD{}, services: map[inode]*service{}, helpers: map[int]*helper{}, sweeps: map[inode]strays{},
 		buffers: logrotate.NewBuffers(), compressors: make(chan struct{}, 1),
 	}

@@ -22,6 +22,32 @@ type systemd struct {
 	names   string
 }
 
+// watched returns whether a service manager starts the keeper again: one reads the
+// socket that is named in the environment. The name alone may be left over from
+// somebody who has gone, or be a container's.
+//
+// Source: sd_notify(3).
+func watched() bool {
+	address := os.Getenv("NOTIFY_SOCKET")
+	if address == "" {
+		return false
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return true // as far as it can be told
+	}
+	defer unix.Close(fd)
+	return unix.Connect(fd, &unix.SockaddrUnix{Name: socketName(address)}) == nil
+}
+
+// socketName is the name of a socket as the kernel has it.
+func socketName(address string) string {
+	if strings.HasPrefix(address, "@") {
+		return "\x00" + address[1:]
+	}
+	return address
+}
+
 // openSystemd takes what is for this process alone out of the environment.
 func openSystemd() *systemd {
 	s := &systemd{address: os.Getenv("NOTIFY_SOCKET"), fd: -1, count: os.Getenv("LISTEN_FDS"), names: os.Getenv("LISTEN_FDNAMES")}
@@ -73,16 +99,12 @@ func (s *systemd) notify(text string, fds ...int) {
 	if s.fd < 0 {
 		return
 	}
-	address := s.address
-	if strings.HasPrefix(address, "@") {
-		address = "\x00" + address[1:]
-	}
 	var rights []byte
 	if len(fds) > 0 {
 		rights = unix.UnixRights(fds...)
 	}
 	// Nothing depends on it: systemd is the third to hold them.
-	_ = unix.Sendmsg(s.fd, []byte(text), rights, &unix.SockaddrUnix{Name: address}, unix.MSG_NOSIGNAL)
+	_ = unix.Sendmsg(s.fd, []byte(text), rights, &unix.SockaddrUnix{Name: socketName(s.address)}, unix.MSG_NOSIGNAL)
 }
 
 func fdName(k key) string { return fmt.Sprintf("scgikit-%c-%d-%d", k.kind, k.dev, k.ino) }

@@ -5,9 +5,14 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"scgikit/bridge"
+	"scgikit/internal/djberr"
+	"scgikit/internal/servicedir"
 	"scgikit/supervise"
 )
 
@@ -98,7 +103,7 @@ func runSupervise(args []string) int {
 	cfg.Args = ownArguments(args)
 	code, err := supervise.Run(cfg, role)
 	if err != nil {
-		cfg.Say("fatal: " + err.Error())
+		cfg.Say("fatal: " + supervise.Printable(err.Error()))
 		return bridge.ExitTemporary
 	}
 	return code
@@ -119,7 +124,10 @@ func ownArguments(args []string) []string {
 	return args
 }
 
-// runSuperviseOne is supervise of daemontools: one service, without its log.
+// runSuperviseOne is supervise of daemontools: one service, without its log. What
+// keeps it from beginning is said in the words of daemontools.
+//
+// Source: supervise.c of daemontools 0.76.
 func runSuperviseOne(args []string) int {
 	if asksHelp(args) {
 		return runSupervise(args)
@@ -128,8 +136,61 @@ func runSuperviseOne(args []string) int {
 		_, _ = os.Stderr.WriteString("supervise: usage: supervise dir\n")
 		return bridge.ExitUsage
 	}
-	return runSupervise([]string{"--single", "--no-log", args[0]})
+	dir := args[0]
+	if err := canEnter(dir); err != nil {
+		return unableTo("supervise", "chdir to "+dir, err)
+	}
+	if err := isLocked(dir); err != nil {
+		return unableTo("supervise", "acquire "+dir+"/"+servicedir.Lock, err)
+	}
+	return runSupervise([]string{"--single", "--no-log", "--", dir})
 }
 
-// runSvscan is svscan of daemontools.
-func runSvscan(args []string) int { return runSupervise(args) }
+// runSvscan is svscan of daemontools, which has no flags; ours are known by this
+// name too.
+//
+// Source: svscan.c of daemontools 0.76.
+func runSvscan(args []string) int {
+	if len(args) == 1 && !strings.HasPrefix(args[0], "-") {
+		if err := canEnter(args[0]); err != nil {
+			return unableTo("svscan", "chdir to "+args[0], err)
+		}
+	}
+	return runSupervise(args)
+}
+
+// unableTo says why a program of daemontools can not begin.
+func unableTo(program, what string, err error) int {
+	_, _ = os.Stderr.WriteString(program + ": fatal: unable to " + supervise.Printable(what) + ": " + djberr.Text(err) + "\n")
+	return bridge.ExitTemporary
+}
+
+// canEnter is why a folder can not be that of the process.
+func canEnter(dir string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return unix.ENOTDIR
+	}
+	return unix.Access(dir, unix.X_OK)
+}
+
+// isLocked is why the lock of a service can not be had, where somebody has it: in
+// the way of daemontools and runit, or in that of s6.
+func isLocked(dir string) error {
+	fd, err := unix.Open(dir+"/"+servicedir.Lock, unix.O_WRONLY|unix.O_APPEND|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil // it may have to be made first
+	}
+	defer unix.Close(fd)
+	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return err
+	}
+	record := unix.Flock_t{Type: unix.F_WRLCK}
+	if unix.FcntlFlock(uintptr(fd), unix.F_GETLK, &record) == nil && record.Type != unix.F_UNLCK {
+		return unix.EAGAIN
+	}
+	return nil
+}
