@@ -178,6 +178,7 @@ func (s *service) pause() {
 func (s *service) ended(exit exitStatus) {
 	s.exit, s.exitAt = exit, time.Now()
 	s.ready, s.paused = false, false
+	s.endHelpers(helperCheck)
 	s.sup.timers.set(s, timerReady, time.Time{})
 	s.sup.timers.set(s, timerStart, time.Time{})
 	if s.notify >= 0 {

@@ -115,7 +115,7 @@ func (s *service) restore() {
 	s.machine, s.paused, s.gotTERM, s.ready, s.asked = id.Machine, id.Paused, id.GotTERM, id.Ready, id.Asked
 	s.starts, s.since, s.lastStart, s.exitAt = id.Starts, id.Since, id.LastStart, id.ExitAt
 	s.exit, s.history = exitStatus{unix.WaitStatus(id.Exit.Status), id.Exit.Known}, id.History
-	s.pipeID = id.Pipe
+	s.pipeID, s.former, s.session = id.Pipe, id.Former, id.PID
 	s.sweepHelpers()
 	s.findProcess(id)
 }
@@ -157,6 +157,9 @@ func (s *service) findHeld(id ident) {
 			s.newer(k)
 		}
 		s.process = process{pid, int(h.fd), start}
+		if k == kindRun {
+			s.session = pid
+		}
 		s.sup.listen(s.process.pidfd, handler{kind: handleProcess, s: s})
 		return
 	}
@@ -415,6 +418,9 @@ func isFork(pid int) bool {
 
 // forProcesses calls f with the id of each process.
 func forProcesses(f func(pid int)) {
+	if !ownProc() {
+		return // others would be meant
+	}
 	names, err := listFolder(unix.AT_FDCWD, "/proc")
 	if err != nil {
 		return

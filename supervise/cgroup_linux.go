@@ -3,6 +3,7 @@ package supervise
 import (
 	"bytes"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -71,9 +72,15 @@ func delegated(path string) bool {
 	return false
 }
 
-// of returns the folder of a service's group.
-func (c *cgroup) of(s *service) string {
-	return c.path + "/service-" + strings.ReplaceAll(s.name, "/", ".") + "-" + itoa(int(s.id.ino)) //nolint:gosec // only a name
+// of returns the folder of a service's group: of the folder that it has, or had.
+func (c *cgroup) of(s *service, id inode) string {
+	return c.path + "/service-" + strings.ReplaceAll(s.name, "/", ".") + groupOf(id)
+}
+
+// groupOf is how the name of the group ends, also where the service had another
+// name when it was made.
+func groupOf(id inode) string {
+	return "-" + strconv.FormatUint(id.dev, 10) + "-" + strconv.FormatUint(id.ino, 10)
 }
 
 // make makes the group of a service, for a process that is to start in it. It
@@ -82,7 +89,7 @@ func (c *cgroup) make(s *service) string {
 	if c == nil {
 		return ""
 	}
-	path := c.of(s)
+	path := c.of(s, s.id)
 	if err := os.Mkdir(path, 0o755); err != nil && !os.IsExist(err) {
 		s.say("unable to make its control group: " + err.Error())
 		return ""
@@ -90,14 +97,41 @@ func (c *cgroup) make(s *service) string {
 	return path
 }
 
-// kill ends all that is in the group of a service. It returns false where there
-// is none, or the kernel cannot.
+// kill ends all that is in the group of a service, and in those that it had by
+// other names or in folders before. It returns false where there is none, or the
+// kernel cannot.
 func (c *cgroup) kill(s *service) bool {
 	if c == nil {
 		return false
 	}
-	path := c.of(s)
-	err := os.WriteFile(path+"/cgroup.kill", []byte("1"), 0o600)
-	_ = os.Remove(path) // it stays while what was killed has not been waited for
-	return err == nil
+	names, err := listFolder(unix.AT_FDCWD, c.path)
+	if err != nil {
+		return false
+	}
+	killed := false
+	for _, name := range names {
+		if !strings.HasPrefix(name, "service-") || !s.hadGroup(name) {
+			continue
+		}
+		path := c.path + "/" + name
+		if err := os.WriteFile(path+"/cgroup.kill", []byte("1"), 0o600); err != nil {
+			return false
+		}
+		killed = true
+		_ = os.Remove(path) // it stays while what was killed has not been waited for
+	}
+	return killed
+}
+
+// hadGroup returns whether a name of a group is that of one of the service's.
+func (s *service) hadGroup(name string) bool {
+	if strings.HasSuffix(name, groupOf(s.id)) {
+		return true
+	}
+	for _, id := range s.former {
+		if id != (inode{}) && strings.HasSuffix(name, groupOf(id)) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,8 +1,6 @@
 package supervise
 
 import (
-	"errors"
-	"os"
 	"slices"
 	"time"
 
@@ -63,6 +61,11 @@ func (sup *supervisor) letGo(s *service) {
 	s.closeEngine()
 	// Nothing is left to be known by the next supervisor.
 	_ = unix.Unlinkat(s.super, "scgikit.json", 0) // it may not be there
+	// The starts are counted anew, and nothing from before proves to be one of them.
+	_ = unix.Unlinkat(s.super, secretFile, 0) // as above
+	s.secret = secret{}
+	s.custom, s.queue = nil, nil
+	s.endHelpers(helperControl, helperReload, helperCheck)
 	var b [servicedir.Size]byte
 	status := s.status()
 	status.Put(&b)
@@ -137,75 +140,6 @@ func (sup *supervisor) kill() {
 	}
 }
 
-// sweep ends what a service has left behind when it is down: what is still in its
-// process group, what is in its control group, and what has its marker, which
-// also they have that went out of both. A service that has no time to end in, and
-// so nothing that says it may be killed, is left what it has, as by daemontools,
-// unless all is to end.
-func (s *service) sweep() {
-	if s.isLog() || s.settings.KillAfter == 0 && !s.sup.stopping {
-		return
-	}
-	if s.sup.cgroup.kill(s) {
-		return
-	}
-	for _, id := range append(s.formerly, s.id) {
-		s.sup.sweeps[id] = strays{s.name, s.starts, s.log, false}
-	}
-}
-
-// sweepHelpers ends the helpers that a supervisor before this one has started:
-// nobody waits for what they say.
-func (s *service) sweepHelpers() {
-	if s.isLog() || !s.executable("check") && !s.executable("reload") && !s.has("control") {
-		return
-	}
-	s.sup.sweeps[s.id] = strays{s.name, s.starts, s.log, true}
-}
-
-// strays are processes that a service has left behind: those of its starts so far.
-type strays struct {
-	name    string
-	starts  int
-	log     *service
-	helpers bool // only those
-}
-
-// sweepAll ends the strays of all services that went down since the last time, in
-// one look at all processes.
-func (sup *supervisor) sweepAll() {
-	if len(sup.sweeps) == 0 {
-		return
-	}
-	forProcesses(func(pid int) {
-		left, ok := sup.strayOf(pid)
-		if !ok || pid == os.Getpid() || pid == os.Getppid() || left.log != nil && pid == left.log.process.pid {
-			return
-		}
-		fd, err := unix.PidfdOpen(pid, 0)
-		if err != nil {
-			return
-		}
-		defer unix.Close(fd)
-		// The descriptor is of the process that has the marker, if that is still so.
-		if again, ok := sup.strayOf(pid); ok && again == left {
-			if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-				sup.say(left.name + ": unable to end process " + itoa(pid) + ", which it has left behind: " + err.Error())
-			}
-		}
-	})
-	clear(sup.sweeps)
-}
-
-func (sup *supervisor) strayOf(pid int) (strays, bool) {
-	m, ok := markOf(pid)
-	if !ok {
-		return strays{}, false
-	}
-	left, ok := sup.sweeps[m.id]
-	return left, ok && m.number <= left.starts && (!left.helpers || m.proof == helperProof)
-}
-
 // onTold looks at what waits for the end of a process that the keeper has seen.
 func (sup *supervisor) onTold(pid int) {
 	for _, s := range sup.all() {
@@ -233,8 +167,6 @@ func (sup *supervisor) move(s *service, dir int, id inode) {
 		sup.scan.soon(scanEvery)
 		return
 	}
-	s.formerly = append(s.formerly, old.id)
-	s.formerly = s.formerly[max(0, len(s.formerly)-maxFormer):]
 	s.rehome(next, old)
 	delete(sup.services, old.id)
 	sup.services[id] = s
@@ -262,9 +194,6 @@ func (sup *supervisor) move(s *service, dir int, id inode) {
 	}
 }
 
-// maxFormer bounds the folders of a service that are remembered.
-const maxFormer = 8
-
 // gainLog begins with a log that only the new folder of a service has.
 func (s *service) gainLog() {
 	if err := s.openLog(); err != nil {
@@ -285,13 +214,16 @@ func (s *service) gainLog() {
 	s.log.goOn()
 }
 
-// rehome replaces the folder and all that is known by it.
+// rehome replaces the folder and all that is known by it. What was started in the
+// old one has that in its marker.
 func (s *service) rehome(next, old folder) {
 	kinds := []kind{kindDir, kindLock, kindControl, kindOK, kindPipe, kindRun, kindFinish}
 	for _, k := range kinds {
 		s.drop(k)
 	}
 	s.sup.ignore(old.control)
+	copy(s.former[1:], s.former[:])
+	s.former[0] = old.id
 	s.folder, s.secret = next, secret{}
 	s.sup.post()
 	old.close()

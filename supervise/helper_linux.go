@@ -3,6 +3,7 @@ package supervise
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -71,6 +72,15 @@ func (s *service) spawnHelper(kind helperKind, argv []string) error {
 // kill ends a helper and its process group, whose number is its own until it has
 // been waited for.
 func (h *helper) kill() { _ = unix.Kill(-h.pid, unix.SIGKILL) }
+
+// endHelpers ends those of some kinds that run for a service.
+func (s *service) endHelpers(kinds ...helperKind) {
+	for _, h := range s.sup.helpers {
+		if h.s == s && slices.Contains(kinds, h.kind) {
+			h.kill()
+		}
+	}
+}
 
 // onHelper looks whether a helper has ended.
 func (sup *supervisor) onHelper(fd, pid int) {

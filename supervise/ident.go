@@ -26,7 +26,12 @@ type ident struct {
 	Exit      exitWord
 	History   history
 	Pipe      inode // to its log; zero is none
+	Former    former
 }
+
+// former are the folders that a service had before its own, the last first: what
+// was started in them has them in its marker. Zero is none.
+type former [4]inode
 
 // exitWord is a wait status, and whether it is known.
 type exitWord struct {
@@ -79,6 +84,10 @@ func (d ident) String() string {
 	moment(d.History.last)
 	number(int64(d.Pipe.dev)) //nolint:gosec // read the same way
 	number(int64(d.Pipe.ino)) //nolint:gosec // as above
+	for _, f := range d.Former {
+		number(int64(f.dev)) //nolint:gosec // as above
+		number(int64(f.ino)) //nolint:gosec // as above
+	}
 	return b.String()
 }
 
@@ -91,7 +100,7 @@ func parseIdent(file string) (d ident, ok bool) {
 	}
 	text, _, ok := strings.Cut(rest, `"`)
 	fields := strings.Fields(text)
-	const count = 22
+	const count = 22 + 2*len(d.Former)
 	if !ok || len(fields) != count || fields[0] != "2" {
 		return ident{}, false
 	}
@@ -112,6 +121,9 @@ func parseIdent(file string) (d ident, ok bool) {
 	if numbers[2] < 0 || numbers[2] > 1<<30 || numbers[4] < 0 || numbers[4] >= int64(phases) || numbers[5] < 0 || numbers[5] > int64(WantOnce) {
 		return ident{}, false
 	}
+	for i := range d.Former {
+		d.Former[i] = inode{uint64(numbers[22+2*i]), uint64(numbers[23+2*i])} //nolint:gosec // as written
+	}
 	return ident{
 		Boot: fields[1], PID: int(numbers[2]), Start: uint64(numbers[3]), //nolint:gosec // as written
 		Machine: Machine{Phase: Phase(numbers[4]), Want: Want(numbers[5]), Exiting: numbers[6] == 1, Failed: numbers[7] == 1}, //nolint:gosec // checked
@@ -120,6 +132,7 @@ func parseIdent(file string) (d ident, ok bool) {
 		Exit:    exitWord{uint32(numbers[16]), numbers[17] == 1}, //nolint:gosec // a wait status
 		History: history{int(numbers[18]), moment(19)},
 		Pipe:    inode{uint64(numbers[20]), uint64(numbers[21])}, //nolint:gosec // as written
+		Former:  d.Former,
 	}, true
 }
 

@@ -15,7 +15,7 @@ func fullIdent() ident {
 		Boot: "5a0c-1", PID: 4711, Start: 123456789012, Machine: Machine{PhaseStop, WantOnce, true, true},
 		Paused: true, GotTERM: true, Ready: true, Asked: true, Starts: 99,
 		Since: time.Unix(1_800_000_000, 1), LastStart: time.Unix(1_799_999_999, 2), ExitAt: time.Unix(1_799_999_998, 3),
-		Exit: exitWord{0xff7f, true}, History: history{5, time.Unix(1_799_999_997, 4)}, Pipe: inode{1 << 63, 7},
+		Exit: exitWord{0xff7f, true}, History: history{5, time.Unix(1_799_999_997, 4)}, Pipe: inode{1 << 63, 7}, Former: former{{1, 2}, {3, 1<<64 - 1}},
 	}
 }
 

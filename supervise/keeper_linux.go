@@ -29,6 +29,7 @@ type keeper struct {
 	signals *signalPipe
 	ends    int // TERM and INT that came where there was no supervisor for them
 	quit    bool
+	all     bool // that services have started is to end
 	code    int
 	systemd *systemd
 	tidyAt  time.Time // when memory is given back that this has needed
@@ -62,8 +63,8 @@ func keep(cfg Config, held []heldFD) (int, error) {
 			return 0, err
 		}
 	}
-	if k.cfg.stopping {
-		endChildren()
+	if k.all {
+		k.endChildren()
 	}
 	return k.code, nil
 }
@@ -244,7 +245,7 @@ func (k *keeper) hear(m *message) {
 	case opReady:
 		k.systemd.ready()
 	case opQuit:
-		k.quit, k.code = true, int(m.number)
+		k.quit, k.code, k.all = true, int(m.number), m.status == endsAll
 	case opEnd, opWait:
 	}
 }

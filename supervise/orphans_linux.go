@@ -1,63 +1,44 @@
 package supervise
 
 import (
-	"errors"
 	"os"
-	"strconv"
-	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// orphanRounds bounds how often orphans are looked for: each round may bring those
-// of the round before.
-const orphanRounds = 200
+// orphanPatience is how long the keeper waits at the end of all for what it has
+// killed: each that ends may leave it others.
+const orphanPatience = 5 * time.Second
 
-// endChildren kills what has become a child of this process because nobody else
-// has it: services have left it behind, without the marker by which it would have
-// been found before.
-func endChildren() {
-	for range orphanRounds {
-		list := children()
-		for _, pid := range list {
-			_ = unix.Kill(pid, unix.SIGKILL) // a child that was not waited for keeps its number
-		}
-		for {
-			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
-			if errors.Is(err, unix.EINTR) {
-				continue
-			}
-			if errors.Is(err, unix.ECHILD) {
-				return
-			}
-			if pid <= 0 {
-				break
-			}
-		}
-		time.Sleep(time.Millisecond)
+// endChildren kills what has become a child of the keeper because nobody else has
+// it: services have left it behind, without the marker by which it would have been
+// found before. What has the keeper's session is from who started it: services have
+// their own, and nobody can come into another.
+func (k *keeper) endChildren() {
+	own, err := unix.Getsid(0)
+	if err != nil || !ownProc() {
+		return
 	}
-}
-
-// children returns the children of this process.
-//
-// Source: proc_pid_task_tid_children(5).
-func children() []int {
-	threads, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		return nil
-	}
-	var list []int
-	for _, thread := range threads {
-		data, err := os.ReadFile("/proc/self/task/" + thread.Name() + "/children")
-		if err != nil {
-			continue
-		}
-		for word := range strings.FieldsSeq(string(data)) {
-			if pid, err := strconv.Atoi(word); err == nil {
-				list = append(list, pid)
+	for deadline := time.Now().Add(orphanPatience); ; {
+		k.reap()
+		left := 0
+		for _, pid := range children(os.Getpid()) {
+			if session, err := unix.Getsid(pid); err == nil && session != own {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // a child that was not waited for keeps its number
+				left++
 			}
 		}
+		if left == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			k.cfg.say("processes that services have left behind do not end")
+			return
+		}
+		fds := []unix.PollFd{{Fd: int32(k.signals.fd), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
+		_, _ = unix.Poll(fds, 10)                                            // then it is looked again
+		k.signals.take()
 	}
-	return list
 }

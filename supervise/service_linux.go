@@ -22,11 +22,12 @@ type service struct {
 	pipe     int // what it writes and its log reads, open for both; -1: none
 	pipeID   inode
 	secret   secret
-	formerly []inode // folders that it was in before
+	former   former // folders that it was in before
 	settings Settings
 	problems []string
 	machine  Machine
 	process  process // ./run or ./finish
+	session  int     // the last ./run
 	paused   bool
 	gotTERM  bool
 	ready    bool
@@ -204,7 +205,7 @@ func (s *service) ident() ident {
 	return ident{
 		Boot: s.sup.boot, PID: pid, Start: start, Machine: s.machine, Paused: s.paused, GotTERM: s.gotTERM,
 		Ready: s.ready, Asked: s.asked, Starts: s.starts, Since: s.since, LastStart: s.lastStart, ExitAt: s.exitAt,
-		Exit: exitWord{uint32(s.exit.status), s.exit.known}, History: s.history, Pipe: s.pipeID,
+		Exit: exitWord{uint32(s.exit.status), s.exit.known}, History: s.history, Pipe: s.pipeID, Former: s.former,
 	}
 }
 

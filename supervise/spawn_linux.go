@@ -64,6 +64,9 @@ func (s *service) spawn(path string, argv []string, files []source, k kind) erro
 // take makes a process that of the service.
 func (s *service) take(p process, k kind) {
 	s.process = p
+	if k == kindRun {
+		s.session = p.pid
+	}
 	s.hold(k, p.pidfd, p.pid)
 	s.sup.listen(p.pidfd, handler{kind: handleProcess, s: s})
 }

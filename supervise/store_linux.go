@@ -39,9 +39,12 @@ const (
 	opDrop  op = 'D' // close the copy
 	opEnd   op = 'E' // all has been sent
 	opWait  op = 'W' // a process ended: number is its id, status its wait status
-	opQuit  op = 'Q' // the supervisor ends for good: number is the exit code
+	opQuit  op = 'Q' // the supervisor ends for good: number is the exit code, status may be endsAll
 	opReady op = 'R' // all services have been looked at
 )
+
+// endsAll says that what services have left behind is to end too.
+const endsAll = 1
 
 // message is one of those that a datagram carries.
 type message struct {

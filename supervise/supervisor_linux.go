@@ -45,7 +45,7 @@ type supervisor struct {
 	pending  []pendingEvent
 	buffers  *logrotate.Buffers
 	helpers  map[int]*helper // by process id
-	sweeps   map[inode]strays
+	sweeps   map[inode]*strays
 	stopping bool
 	killing  bool
 	ready    bool
@@ -88,7 +88,7 @@ const (
 func superviseFrom(cfg Config, socket int) (int, error) {
 	sup := &supervisor{
 		cfg: cfg, rules: table(), keeper: newMailbox(socket), boot: bootID(), env: serviceEnv(), watched: watched(),
-		told: map[int]unix.WaitStatus{}, held: map[key]heldFD{}, services: map[inode]*service{}, helpers: map[int]*helper{}, sweeps: map[inode]strays{},
+		told: map[int]unix.WaitStatus{}, held: map[key]heldFD{}, services: map[inode]*service{}, helpers: map[int]*helper{}, sweeps: map[inode]*strays{},
 		buffers: logrotate.NewBuffers(), compressors: make(chan struct{}, 1),
 	}
 	if err := sup.prepare(); err != nil {
@@ -104,8 +104,8 @@ func superviseFrom(cfg Config, socket int) (int, error) {
 	if sup.stopping {
 		sup.stopNext()
 	}
-	sup.settle()
 	sup.ready = true
+	sup.settle()
 	sup.tell(message{op: opReady, fd: -1})
 	sup.post()
 	lean.Memory()

@@ -116,7 +116,11 @@ func (sup *supervisor) catchUp() {
 // holds, it closes as it ends.
 func (sup *supervisor) quit() {
 	if sup.keeper.socket >= 0 {
-		_ = sup.keeper.send([]message{{op: opQuit, fd: -1}}, 0) // it waits for room
+		m := message{op: opQuit, fd: -1}
+		if sup.stopping {
+			m.status = endsAll
+		}
+		_ = sup.keeper.send([]message{m}, 0) // it waits for room
 	}
 }
 
