@@ -8,7 +8,7 @@ import (
 // spares is how many threads there are that nothing needs yet. Go's run-time
 // ends the process where it needs one more and the system has none to give, as
 // when the services of the same user have taken all; what it has it keeps.
-const spares = 4
+const spares = 6
 
 // spareThreads makes them.
 func spareThreads() {

@@ -40,14 +40,25 @@ func stopSupervisor(f *Fault) {
 // stopKeeper stops the keeper while services end and are started.
 func stopKeeper(f *Fault) {
 	l := newLoad(f, 2, 5_000)
-	l.many["short"] = true
-	l.add("short", "-lines 1", Service{"restart": "delay 0s\nmax-delay 0s\nburst 0\n"})
+	const shorts = 10 // each is started ten times a second
+	for i := range shorts {
+		name := "short" + strconv.Itoa(i)
+		l.many[name] = true
+		l.add(name, "-lines 1", Service{"restart": "delay 0s\nmax-delay 0s\nburst 0\n"})
+	}
+	starts := func() (n int) {
+		for i := range shorts {
+			n += len(l.instances("short" + strconv.Itoa(i)))
+		}
+		return n
+	}
 	l.start()
 	for range f.Rounds {
 		l.flowing()
 		signalTo(l.keeper, "STOP")
-		before := len(l.instances("short"))
-		Until(f, "starts go on", func() bool { return len(l.instances("short")) > before+700 })
+		before := starts()
+		// More than there is room for in the socket to the keeper.
+		Until(f, "starts go on", func() bool { return starts() > before+500 })
 		l.flowing()
 		signalTo(l.keeper, "CONT")
 		pid := l.worker(0)
