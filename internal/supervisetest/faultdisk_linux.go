@@ -106,14 +106,24 @@ func pipeFull(l *load, name string) bool {
 	}
 	var pid int
 	_, _ = fmt.Sscanf(list[0], "%d.", &pid)
+	n, size, err := pipeOf(pid)
+	// Not every page of a pipe is full when there is no room for a line in it.
+	return err == nil && n > size/2
+}
+
+// pipeOf returns how much is in the pipe that a process writes to, and how much
+// there may be.
+func pipeOf(pid int) (n, size int, err error) {
 	fd, err := unix.Open("/proc/"+itoa(pid)+"/fd/1", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return false
+		return 0, 0, err
 	}
 	defer unix.Close(fd)
-	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
-	size, err2 := unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0)
-	return err == nil && err2 == nil && n > size*3/4
+	if n, err = unix.IoctlGetInt(fd, unix.TIOCINQ); err != nil {
+		return 0, 0, err
+	}
+	size, err = unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0)
+	return n, size, err
 }
 
 // moveTo moves a folder to a place, and leaves a link.
