@@ -157,6 +157,7 @@ func TestRunitExitCodes(t *testing.T) {
 		}
 		b.started("a", 1)
 		b.down("c")
+		supervisetest.Until(t, "c is supervised", func() bool { return supervisetest.Supervised(b.dir("c")) })
 		run(sv, "status", "a", "c", "missing")
 		run(sv, "status", "missing", "nothing")
 		run(sv, "stop", "missing")
