@@ -155,7 +155,7 @@ func TestSvup(t *testing.T) {
 				b = theirs(t, program, list)
 			}
 			b.started("a", 1)
-			b.down("c")
+			b.idle("c")
 			if _, code := tool(t, own("svup"), b.dir("a")); code != 0 {
 				t.Errorf("of what is up: exit %d", code)
 			}
@@ -190,7 +190,7 @@ func TestDaemontoolsText(t *testing.T) {
 func steps(t *testing.T, b *box, note func(name string)) {
 	t.Helper()
 	b.started("a", 1)
-	b.down("c")
+	b.idle("c")
 	both := func() { note("a"); note("c") }
 	both()
 	b.command("a", "p")
@@ -217,6 +217,6 @@ func steps(t *testing.T, b *box, note func(name string)) {
 	b.is("c", "is wanted up", func(s servicedir.Status) bool { return s.Want == servicedir.WantUp })
 	note("c")
 	b.command("c", "d")
-	b.down("c")
+	b.idle("c")
 	both()
 }

@@ -40,7 +40,7 @@ func TestRunitVerbs(t *testing.T) {
 		b.started("b", 1)
 		b.started("e", 1)
 		b.started("f", 1)
-		b.down("c")
+		b.idle("c")
 		for _, c := range []struct{ word, signal string }{
 			{"hup", "HUP"}, {"reload", "HUP"}, {"alarm", "ALRM"}, {"interrupt", "INT"}, {"quit", "QUIT"}, {"1", "USR1"}, {"2", "USR2"}, {"cont", "CONT"}, {"term", "TERM"},
 		} {
@@ -89,7 +89,7 @@ func TestRunitVerbs(t *testing.T) {
 		b.started("c", 1)
 		run("c", "status")
 		run("c", "term")
-		b.down("c")
+		b.idle("c")
 		run("c", "status")
 
 		run("f", "-v", "exit")
@@ -156,8 +156,7 @@ func TestRunitExitCodes(t *testing.T) {
 			texts = append(texts, strings.ReplaceAll(strings.Join(argv, " "), links, "")+": exit "+itoa(code)+": "+strings.Join(lines, "\n"))
 		}
 		b.started("a", 1)
-		b.down("c")
-		supervisetest.Until(t, "c is supervised", func() bool { return supervisetest.Supervised(b.dir("c")) })
+		b.idle("c")
 		run(sv, "status", "a", "c", "missing")
 		run(sv, "status", "missing", "nothing")
 		run(sv, "stop", "missing")

@@ -19,7 +19,7 @@ func TestS6Clients(t *testing.T) {
 	eachDialect(t, services{"a": service(trapping), "b": service(sleeping), "c": {"run": sleeping, "down": ""}}, func(t *testing.T, b *box, _ string) {
 		pid := b.started("a", 1)
 		b.started("b", 1)
-		b.down("c")
+		b.idle("c")
 		for _, name := range []string{"a", "b", "c"} {
 			does(t, svok, b.dir(name))
 		}
@@ -131,7 +131,7 @@ func TestS6Wait(t *testing.T) {
 	mkfifodir := need.Program(t, "s6-mkfifodir")
 	b := ours(t, "s6", services{"a": service(sleeping), "c": {"run": sleeping, "down": ""}})
 	b.started("a", 1)
-	b.down("c")
+	b.idle("c")
 	for name, flag := range map[string]string{"a": "-u", "c": "-d"} {
 		does(t, mkfifodir, filepath.Join(b.dir(name), "event"))
 		does(t, svwait, flag, "-t", "10000", b.dir(name))

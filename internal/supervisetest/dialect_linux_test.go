@@ -276,7 +276,7 @@ func TestS6Letters(t *testing.T) {
 		supervisetest.Until(t, "its child has ended", func() bool { return !supervisetest.Alive(child) })
 
 		// O starts nothing.
-		b.down("c")
+		b.idle("c")
 		b.command("c", "O")
 		b.is("c", "is to be down", func(s servicedir.Status) bool { return s.Want == servicedir.WantDown })
 		holdsFor(t, 200*time.Millisecond, "c is down", func() bool { return b.status("c").PID == 0 })

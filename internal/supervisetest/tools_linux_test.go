@@ -178,6 +178,15 @@ func (b *box) down(name string) servicedir.Status {
 	return b.is(name, "is down", func(s servicedir.Status) bool { return s.PID == 0 && s.Run == servicedir.RunDown && !s.Since.IsZero() })
 }
 
+// idle waits until a service that is not to be started is down, and can be
+// commanded: the last thing that a supervisor does with it.
+func (b *box) idle(name string) servicedir.Status {
+	b.t.Helper()
+	s := b.down(name)
+	supervisetest.Until(b.t, name+" is supervised", func() bool { return supervisetest.Supervised(b.dir(name)) })
+	return s
+}
+
 // lines returns the lines of a file in a service folder.
 func (b *box) lines(name, file string) []string {
 	data, _ := os.ReadFile(filepath.Join(b.dir(name), file))
