@@ -55,7 +55,89 @@ func (f *folder) prepare() error {
 	if f.lock < 0 {
 		return f.takeLock()
 	}
+	f.dropLost()
 	return nil
+}
+
+// dropLost closes descriptors from before of what clients do not find any more,
+// because somebody has removed or replaced it, to have it made anew. Where another
+// supervisor has the lock that is there now, it is left what there is.
+func (f *folder) dropLost() {
+	if !f.is(f.lock, "lock") {
+		next := *f
+		if next.takeLock() != nil {
+			return
+		}
+		unix.Close(f.lock)
+		f.lock = next.lock
+	}
+	for name, fd := range map[string]*int{"control": &f.control, "ok": &f.ok} {
+		if *fd >= 0 && !f.is(*fd, name) {
+			unix.Close(*fd)
+			*fd = -1
+		}
+	}
+}
+
+// is returns whether a descriptor is of what has a name in supervise/.
+func (f *folder) is(fd int, name string) bool {
+	var there, ours unix.Stat_t
+	return fd >= 0 && unix.Fstatat(f.super, name, &there, unix.AT_SYMLINK_NOFOLLOW) == nil &&
+		unix.Fstat(fd, &ours) == nil && inodeOf(&there) == inodeOf(&ours)
+}
+
+// renew makes anew what clients find a service by and do not find any more.
+func (s *service) renew() {
+	if s.super < 0 || s.machine.Phase == PhaseGone {
+		return
+	}
+	next := s.folder
+	err := next.openSuper()
+	if err != nil {
+		next.super = s.super
+	} else if moved := !s.at(next.super); !moved {
+		unix.Close(next.super)
+		next.super = s.super
+	}
+	if err == nil && !next.is(next.lock, "lock") {
+		err = next.takeLock()
+	}
+	if err != nil {
+		if next.super != s.super {
+			unix.Close(next.super)
+		}
+		if !s.stale {
+			s.say("unable to make supervise anew: " + err.Error())
+		}
+		return
+	}
+	if !next.is(next.control, "control") {
+		next.control = -1
+	}
+	if !next.is(next.ok, "ok") {
+		next.ok = -1
+	}
+	if next == s.folder && next.control >= 0 && next.ok >= 0 {
+		return
+	}
+	s.sup.post() // before what it is about is closed
+	s.sup.ignore(s.control)
+	for _, fds := range [][2]int{{s.super, next.super}, {s.lock, next.lock}, {s.control, next.control}, {s.ok, next.ok}} {
+		if fds[0] >= 0 && fds[0] != fds[1] {
+			unix.Close(fds[0])
+		}
+	}
+	if next.super != s.super {
+		s.secret = secret{} // it was in the old one
+	}
+	s.folder = next
+	s.beginFolder()
+}
+
+// at returns whether a descriptor is of the folder supervise/ that is used.
+func (f *folder) at(super int) bool {
+	var there, ours unix.Stat_t
+	return unix.Fstat(super, &there) == nil && unix.Fstat(f.super, &ours) == nil && inodeOf(&there) == inodeOf(&ours)
 }
 
 // openSuper opens supervise, which may be a link to a place that can be written

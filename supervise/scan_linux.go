@@ -23,6 +23,7 @@ type scan struct {
 	refused  map[inode]string        // folders that cannot be supervised, and why
 	left     map[inode]time.Time     // folders that were given back: not before then
 	order    order
+	renew    bool // somebody asks for another look at what is supervised
 }
 
 const (
@@ -74,10 +75,12 @@ func (e *openError) Error() string { return "open " + e.path + ": " + e.err.Erro
 
 func (e *openError) Unwrap() error { return e.err }
 
-// forget has folders looked at that were given back or refused.
+// forget has folders looked at that were given back or refused, and what clients
+// find the others by.
 func (c *scan) forget() {
 	clear(c.refused)
 	clear(c.left)
+	c.renew = true
 }
 
 // soon has the scan folder looked at after a while.
@@ -122,9 +125,21 @@ func (c *scan) unlinked(name string) {
 	}
 }
 
-// rescan looks at the scan folder: new services are supervised, and what happens
-// to those that are not there any more is the dialect's.
+// rescan looks at the scan folder, and where somebody has asked for it, at what
+// clients find the services by.
 func (sup *supervisor) rescan() {
+	sup.lookAround()
+	if sup.scan.renew {
+		sup.scan.renew = false
+		for _, s := range sup.all() {
+			s.renew()
+		}
+	}
+}
+
+// lookAround looks at the scan folder: new services are supervised, and what
+// happens to those that are not there any more is the dialect's.
+func (sup *supervisor) lookAround() {
 	sup.scan.again = time.Time{}
 	sup.scan.order.circles = nil
 	if sup.stopping && sup.ready {

@@ -30,10 +30,11 @@ usage: scgi-run supervise [FLAG…] [DIR]       (DIR: the working directory)
 `
 
 const superviseTail = `
-HUP or ALRM looks at the folder again. TERM ends all services, those first that no
-other comes after, then their logs; a second TERM kills what is left. USR2 becomes
-the program that is now in the place of this one; no service notices. To be killed
-ends no service, and the next start goes on with those that run.
+HUP or ALRM looks at the folder again, and makes anew what is missing in supervise/
+of a service. TERM ends all services, those first that no other comes after, then
+their logs; a second TERM kills what is left. USR2 becomes the program that is now in
+the place of this one; no service notices. To be killed ends no service, and the next
+start goes on with those that run.
 
 A link with the name svscan does the same; one with the name supervise keeps the
 one service of a folder, without its log, as "scgi-run supervise --single --no-log" does.
