@@ -1,8 +1,8 @@
 package supervisetest
 
 import (
-	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 )
@@ -14,23 +14,13 @@ func upgradeScenarios() []Scenario {
 	}
 }
 
-// copyProgram puts a new file in the place of a program.
+// copyProgram puts a new file in the place of a program. Another process writes
+// it: a descriptor of ours might be in a process that is just being started
+// somewhere else, and what somebody can write to cannot be run.
 func copyProgram(f *Fault, from, to string) {
 	f.Helper()
-	in, err := os.Open(from)
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o755)
-	if err != nil {
-		f.Fatal(err)
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		f.Fatal(err)
-	}
-	if err := out.Close(); err != nil {
-		f.Fatal(err)
+	if out, err := exec.Command("cp", from, to+".new").CombinedOutput(); err != nil {
+		f.Fatalf("cp: %v\n%s", err, out)
 	}
 	if err := os.Rename(to+".new", to); err != nil {
 		f.Fatal(err)
