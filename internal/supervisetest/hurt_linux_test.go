@@ -118,11 +118,11 @@ func TestWrongProgram(t *testing.T) {
 			}
 			kill(t, b.PID(), "USR2")
 			b.says("is not to be become")
-			kill(t, supervisetest.Worker(b.PID()), "KILL")
-			worker := 0
+			former, worker := supervisetest.Worker(b.PID()), 0
+			kill(t, former, "KILL")
 			supervisetest.Until(t, "there is a supervisor again", func() bool {
 				worker = supervisetest.Worker(b.PID())
-				return worker != 0
+				return worker != 0 && worker != former
 			})
 			// The keeper's end is the supervisor's business.
 			kill(t, b.PID(), "KILL")

@@ -67,8 +67,12 @@ func TestImpostor(t *testing.T) {
 	for i := range 8 {
 		pidIn(t, filepath.Join(b.dir("evil"), "pid"+strconv.Itoa(i)))
 	}
-	kill(t, supervisetest.Worker(b.PID()), "KILL")
-	supervisetest.Until(t, "there is a supervisor again", func() bool { return supervisetest.Worker(b.PID()) != 0 })
+	former := supervisetest.Worker(b.PID())
+	kill(t, former, "KILL")
+	supervisetest.Until(t, "there is a supervisor again", func() bool {
+		worker := supervisetest.Worker(b.PID())
+		return worker != 0 && worker != former
+	})
 	b.command("victim", "u")
 	b.started("victim", 2)
 	if d := b.details("victim"); d.Starts != 2 {
