@@ -11,9 +11,6 @@ import (
 	"scgikit/internal/servicedir"
 )
 
-// inode names a folder.
-type inode struct{ dev, ino uint64 }
-
 func inodeOf(st *unix.Stat_t) inode { return inode{st.Dev, st.Ino} }
 
 // folder is the part of a service that is on disk: descriptors of the folder and

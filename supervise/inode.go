@@ -1,0 +1,4 @@
+package supervise
+
+// inode names a folder, or a FIFO.
+type inode struct{ dev, ino uint64 }
