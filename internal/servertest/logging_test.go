@@ -117,8 +117,10 @@ func logsCompressed(t *testing.T, compression string) {
 		total += checkFinished(t, file)
 		text.Write(unpacked(t, file))
 	}
-	if total > 512<<10 || total < 256<<10 {
-		t.Errorf("the finished files have %d bytes, want at most 512 KiB, and most of that", total)
+	// Files that still wait to be compressed count as they are, and older ones make
+	// room for them, so there may be much less in the end.
+	if total > 512<<10 || total < 64<<10 {
+		t.Errorf("the finished files have %d bytes, want at most 512 KiB, and not much less", total)
 	}
 	checkLines(t, text.String())
 	if read := programs.Run(t, dir, "logs", "--raw", "--dir", l.dir); read != text.String() {
