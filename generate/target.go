@@ -75,6 +75,14 @@ type Target struct {
 	// names: a target that writes several syntaxes has a template for each.
 	Quote  func(string) (string, error)
 	Quotes map[string]func(string) (string, error)
+
+	// Printers are further functions that its templates may print with, by
+	// name: where one file holds values of several syntaxes.
+	Printers map[string]func(string) (string, error)
+
+	// Parts are templates of other targets that its own include, as
+	// "inetd/_script.tmpl".
+	Parts []string
 }
 
 // Scope is what one target renders in one run.

@@ -27,7 +27,8 @@ const (
 	maxSteps    = 200_000  // elements of loops and calls of templates, in one file
 )
 
-// printers are the functions whose result a template may print.
+// printers are the functions whose result a template may print, besides those
+// that its target names.
 var printers = [...]string{"q", "qsh", "n"}
 
 // builtins are the functions of text/template itself that stay. Those that
@@ -105,24 +106,25 @@ func (r *Renderer) parse(t *Target, name string, parts []string) (*parsedTemplat
 	}
 	root := template.New(name).Option("missingkey=error").Funcs(funcs)
 	h := sha256.New()
-	for _, part := range slices.Concat([]string{name}, parts) {
-		text, err := r.read(path.Join(t.Name, part))
+	for _, part := range slices.Concat([]string{path.Join(t.Name, name)}, parts) {
+		text, err := r.read(part)
 		if err != nil {
 			return nil, err
 		}
 		if len(text) > maxTemplate {
 			return nil, fmt.Errorf("is longer than %d bytes", maxTemplate)
 		}
-		fmt.Fprintf(h, "%s %d\n%s", part, len(text), text)
+		base := path.Base(part)
+		fmt.Fprintf(h, "%s %d\n%s", base, len(text), text)
 		tmpl := root
-		if part != name {
-			tmpl = root.New(part)
+		if base != name {
+			tmpl = root.New(base)
 		}
 		if _, err := tmpl.Parse(string(text)); err != nil {
 			return nil, err
 		}
 	}
-	if err := checkTemplates(root, funcs); err != nil {
+	if err := checkTemplates(t, root, funcs); err != nil {
 		return nil, err
 	}
 	for _, tmpl := range root.Templates() {
@@ -132,7 +134,8 @@ func (r *Renderer) parse(t *Target, name string, parts []string) (*parsedTemplat
 	return got, nil
 }
 
-// parts lists the shared parts of a target, built in or overriding, sorted.
+// parts lists the shared parts of a target, built in or overriding, sorted, and
+// behind them those that it takes from others.
 func (r *Renderer) parts(t *Target) ([]string, error) {
 	var names []string
 	for _, fsys := range []fs.FS{templates.FS, r.Overrides} {
@@ -145,12 +148,12 @@ func (r *Renderer) parts(t *Target) ([]string, error) {
 		}
 		for _, e := range entries {
 			if strings.HasPrefix(e.Name(), "_") && strings.HasSuffix(e.Name(), ".tmpl") {
-				names = append(names, e.Name())
+				names = append(names, path.Join(t.Name, e.Name()))
 			}
 		}
 	}
 	slices.Sort(names)
-	return slices.Compact(names), nil
+	return append(slices.Compact(names), t.Parts...), nil
 }
 
 func (r *Renderer) read(file string) ([]byte, error) {
@@ -173,11 +176,14 @@ func readLimited(fsys fs.FS, file string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxTemplate+1))
 }
 
-// funcs returns what a template of this target may call: q and qsh print
-// strings, n prints numbers, and the few of sprig that do no harm. The last
+// funcs returns what a template of this target may call: q, qsh and the
+// target's printers print strings, n prints numbers, and the few of sprig that do no harm. The last
 // two are not for templates to call: countSteps puts them in.
 func (t *Target) funcs(b *budget) template.FuncMap {
 	funcs := sprigFuncs()
+	for name, printer := range t.Printers {
+		funcs[name] = printer
+	}
 	funcs["q"] = t.Quote
 	funcs["qsh"] = quote.Sh
 	funcs["n"] = func(v int64) string { return strconv.FormatInt(v, 10) }
@@ -206,12 +212,13 @@ const (
 )
 
 // checkTemplates refuses what a template must not do: print a value without
-// q, qsh or n, call a function that is not on the lists, or call itself.
-func checkTemplates(root *template.Template, funcs template.FuncMap) error {
+// q, qsh, n or a printer of its target, call a function that is not on the
+// lists, or call itself.
+func checkTemplates(t *Target, root *template.Template, funcs template.FuncMap) error {
 	calls := make(map[string][]string)
 	for _, tmpl := range root.Templates() {
 		for node := range nodes(tmpl.Root) {
-			if err := checkNode(tmpl, node, funcs); err != nil {
+			if err := checkNode(t, tmpl, node, funcs); err != nil {
 				return err
 			}
 			if call, ok := node.(*parse.TemplateNode); ok {
@@ -222,7 +229,7 @@ func checkTemplates(root *template.Template, funcs template.FuncMap) error {
 	return findCycle(root.Name(), calls, nil, make(map[string]bool))
 }
 
-func checkNode(tmpl *template.Template, node parse.Node, funcs template.FuncMap) error {
+func checkNode(t *Target, tmpl *template.Template, node parse.Node, funcs template.FuncMap) error {
 	refuse := func(why string) error {
 		place, text := tmpl.ErrorContext(node)
 		return fmt.Errorf("%s: %s: %s", place, text, why)
@@ -234,7 +241,7 @@ func checkNode(tmpl *template.Template, node parse.Node, funcs template.FuncMap)
 		}
 		last := node.Pipe.Cmds[len(node.Pipe.Cmds)-1]
 		name, ok := last.Args[0].(*parse.IdentifierNode)
-		if !ok || !slices.Contains(printers[:], name.Ident) {
+		if !ok || !slices.Contains(printers[:], name.Ident) && t.Printers[name.Ident] == nil {
 			return refuse("prints a value without quoting it; use q, qsh or n")
 		}
 	case *parse.IdentifierNode:
