@@ -6,9 +6,9 @@ import (
 )
 
 // systemdWord reads a quoted word at the start of a text and expands it, as
-// extract_first_word with EXTRACT_UNQUOTE and EXTRACT_CUNESCAPE,
-// unit_full_printf and replace_env do.
-func systemdWord(text string) (value, rest string, ok bool) {
+// extract_first_word with EXTRACT_UNQUOTE and EXTRACT_CUNESCAPE, then
+// unit_full_printf ("%") and, for arguments, replace_env ("$") do.
+func systemdWord(text string, expansions ...string) (value, rest string, ok bool) {
 	if text == "" || text[0] != '"' {
 		return "", "", false
 	}
@@ -29,7 +29,7 @@ func systemdWord(text string) (value, rest string, ok bool) {
 	}
 	rest = text[i+1:]
 	value = word.String()
-	for _, expanded := range []string{"%", "$"} {
+	for _, expanded := range expansions {
 		if strings.Count(strings.ReplaceAll(value, expanded+expanded, ""), expanded) > 0 {
 			return "", "", false // a specifier or a variable
 		}
@@ -55,8 +55,59 @@ func FuzzSystemd(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, value string) {
 		roundTrip(t, Systemd, value, func(quoted string) (string, bool) {
-			got, rest, ok := systemdWord(quoted + " x\n")
+			got, rest, ok := systemdWord(quoted+" x\n", "%", "$")
 			return got, ok && rest == " x\n"
+		})
+	})
+}
+
+func TestSystemdOthers(t *testing.T) {
+	for _, tt := range []struct {
+		quote    func(string) (string, error)
+		in, want string
+	}{
+		{SystemdProgram, "/a b%", `"/a b%%"`},
+		{SystemdWord, `A=$x "y" \ 5%`, `"A=$x \"y\" \\ 5%%"`},
+		{SystemdWord, "", `""`},
+		{SystemdWord, "$$", `"$$"`},
+		{SystemdValue, `/a b/"c" $d 5%;#`, `/a b/"c" $d 5%%;#`},
+		{SystemdLine, "Slice=a-%i.slice", "Slice=a-%i.slice"},
+		{SystemdLine, "ExecStartPre=", "ExecStartPre="},
+	} {
+		if got, err := tt.quote(tt.in); err != nil || got != tt.want {
+			t.Errorf("%q: got %s, %v, want %s", tt.in, got, err, tt.want)
+		}
+	}
+	for _, in := range []string{"", "a", "./a", "/a$b", "/a\nb", "/a'b", `/a"b`, `/a\b`} {
+		refused(t, SystemdProgram, in)
+	}
+	for _, in := range []string{"", " a", "a ", `a\`, "a\nb", "\x7f", "\xff"} {
+		refused(t, SystemdValue, in)
+	}
+	for _, in := range []string{"", "A", "=b", "a=b", "[Service]", "# x", "A=b\nC=d", `A=b\`, " A=b"} {
+		refused(t, SystemdLine, in)
+	}
+	for _, in := range []string{"a\nb", "\x00", "\xff"} {
+		refused(t, SystemdWord, in)
+	}
+}
+
+func FuzzSystemdWord(f *testing.F) {
+	addSeeds(f)
+	f.Fuzz(func(t *testing.T, value string) {
+		roundTrip(t, SystemdWord, value, func(quoted string) (string, bool) {
+			got, rest, ok := systemdWord(quoted+" x\n", "%")
+			return got, ok && rest == " x\n"
+		})
+	})
+}
+
+func FuzzSystemdValue(f *testing.F) {
+	addSeeds(f)
+	f.Fuzz(func(t *testing.T, value string) {
+		roundTrip(t, SystemdValue, value, func(written string) (string, bool) {
+			one := !strings.ContainsAny(written, "\n\r") && !strings.HasSuffix(written, `\`) && strings.Trim(written, " \t") == written
+			return strings.ReplaceAll(written, "%%", "%"), one && strings.Count(strings.ReplaceAll(written, "%%", ""), "%") == 0
 		})
 	})
 }
