@@ -29,9 +29,10 @@ func newCheckCmd(e *env) *cobra.Command {
 		Long: `The gate for CI and for commits: every committed file must be the one that
 generate would write, and the real programs must accept them all: nginx -t,
 lighttpd -tt and apache2 -t on a copy in a private folder, without root and
-without touching the machine, sh -n for scripts, and readers of our own for
-inetd.conf and service folders. What a program that is not on this machine
-would have checked is named, and is an error with --require.
+without touching the machine, systemd-analyze verify and security for units, sh -n for
+scripts, and readers of our own for inetd.conf and service folders. What a
+program that is not on this machine would have checked is named, and is an
+error with --require.
 
 Exit code: 0 for no differences, 1 for some, 8 if a parser rejects, 2 for any
 other error.
@@ -224,6 +225,7 @@ func (e *env) verifyOptions(project *appfile.Project) *verify.Options {
 		Stubs:    make(map[string][]string),
 		Hosts:    make(map[string]string),
 		Dialects: make(map[string]inetdconf.Dialect),
+		Exposure: make(map[string]int),
 	}
 	for _, a := range project.Apps {
 		for target, file := range map[string]string{"nginx": a.HTTP.Extra.Nginx, "lighttpd": a.HTTP.Extra.Lighttpd, "apache": a.HTTP.Extra.Apache} {
@@ -231,6 +233,7 @@ func (e *env) verifyOptions(project *appfile.Project) *verify.Options {
 				o.Stubs[target] = append(o.Stubs[target], file)
 			}
 		}
+		o.Exposure[a.Name] = map[appfile.Hardening]int{appfile.HardenStandard: 25, appfile.HardenStrict: 10}[a.Security.Hardening]
 		hosts := slices.Sorted(slices.Values(a.HTTP.Host))
 		o.Hosts[a.Name] = cmp.Or(strings.Join(hosts, " "), "any")
 		for _, f := range a.Resolved() {

@@ -61,6 +61,7 @@ type Options struct {
 	Stubs    map[string][]string          // for each target, files of the machine that its files include
 	Hosts    map[string]string            // for each app, a word for its set of hosts
 	Dialects map[string]inetdconf.Dialect // for each app, the inetd that reads its line
+	Exposure map[string]int               // for each app, tenths that systemd-analyze security may give it; 0 for any
 }
 
 // Check shows a set to every reader that has files in it. The results are
@@ -80,6 +81,11 @@ func Check(ctx context.Context, set *fileset.Set, o *Options) ([]Result, error) 
 		out = append(out, r...)
 	}
 	out = append(out, checkInetd(filesOf(set, "inetd"), o)...)
+	units, err := checkSystemd(ctx, filesOf(set, "systemd"), o)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, units...)
 	out = append(out, checkServices(set)...)
 	scripts, err := checkScripts(ctx, set)
 	if err != nil {
