@@ -252,21 +252,6 @@ type inetdLine struct {
 	Folder bool
 }
 
-// inetdScript is what the template of a script is given.
-type inetdScript struct {
-	Name     string
-	Literal  bool // see looksMistaken
-	Reasons  []string
-	Log      string // file; "" is the system's log
-	NoLog    string // what the system's log gets where that file can not be written
-	EnvFile  string
-	Secrets  []secretFile
-	Program  string
-	Flags    []string
-	Rest     []string
-	MoreArgs bool // "$@" holds flags for the variables of the env file
-}
-
 func filesInetd(s *Scope) ([]Spec, error) {
 	var specs []Spec
 	for _, a := range s.Apps {
@@ -293,9 +278,9 @@ func filesInetd(s *Scope) ([]Spec, error) {
 	return specs, nil
 }
 
-func (p *inetdPlan) scriptData() inetdScript {
+func (p *inetdPlan) scriptData() starterScript {
 	a := p.app
-	return inetdScript{
+	return starterScript{
 		Name: a.Name, Reasons: p.reasons, Log: p.log, EnvFile: a.Run.EnvFile, Secrets: secretFiles(a),
 		NoLog:   "can not write " + p.log,
 		Literal: looksMistaken(p.command.Flags, p.command.Rest, []string{p.log, a.Run.EnvFile}),

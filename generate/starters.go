@@ -62,12 +62,7 @@ func acceptStarter(s *Scope, a *appfile.App) diag.List {
 				s.Target.Name+" looks a user or group up by name, and "+field.value+" is a number", "write the name"))
 		}
 	}
-	for _, secret := range secretFiles(a) {
-		if reservedVariable(secret.Name) {
-			list = append(list, a.Problem("run.secrets."+secret.Name, codeCannotCarry,
-				"the shell or the loader takes "+secret.Name+" for its own before the program starts", "give the variable another name"))
-		}
-	}
+	list = append(list, acceptSecretNames(a)...)
 	if a.IsSet("security.hardening") {
 		switch a.Security.Hardening {
 		case appfile.HardenNone:
@@ -77,6 +72,18 @@ func acceptStarter(s *Scope, a *appfile.App) diag.List {
 		case appfile.HardenStrict:
 			list = append(list, a.Problem("security.hardening", codeCannotCarry,
 				s.Target.Name+" cannot hide any part of the machine from the program", "use a target that can, such as systemd, or set it to none"))
+		}
+	}
+	return list
+}
+
+// acceptSecretNames refuses variables that would change the shell that sets them.
+func acceptSecretNames(a *appfile.App) diag.List {
+	var list diag.List
+	for _, secret := range secretFiles(a) {
+		if reservedVariable(secret.Name) {
+			list = append(list, a.Problem("run.secrets."+secret.Name, codeCannotCarry,
+				"the shell or the loader takes "+secret.Name+" for its own before the program starts", "give the variable another name"))
 		}
 	}
 	return list
@@ -266,4 +273,21 @@ func logPath(a *appfile.App) string {
 		return ""
 	}
 	return path.Join(a.Log.Dir, a.Name+".log")
+}
+
+// starterScript is what the template of a script is given that starts a program
+// with variables that stand in files.
+type starterScript struct {
+	Name        string
+	Literal     bool     // see looksMistaken
+	Reasons     []string // fields that only a script can carry
+	Log         string   // file; "" is the system's log
+	NoLog       string   // what the system's log gets where that file can not be written
+	EnvFile     string
+	Credentials bool // the files are those that systemd gives, by their names
+	Secrets     []secretFile
+	Program     string
+	Flags       []string
+	Rest        []string
+	MoreArgs    bool // "$@" holds flags for the variables of the env file
 }

@@ -187,7 +187,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 // TestStarterFields requires that both starters say of every field what
 // becomes of it, and why, where it is lost.
 func TestStarterFields(t *testing.T) {
-	for _, name := range []string{"inetd", "daemontools"} {
+	for _, name := range []string{"inetd", "daemontools", "systemd"} {
 		target, ok := generate.Lookup(name)
 		if !ok {
 			t.Fatalf("no target %s", name)
@@ -225,7 +225,7 @@ func starterSets(t *testing.T) map[string]*fileset.Set {
 		if problems.HasErrors() {
 			continue
 		}
-		for _, name := range []string{"inetd", "daemontools"} {
+		for _, name := range []string{"inetd", "daemontools", "systemd"} {
 			target, _ := generate.Lookup(name)
 			if set, problems := render(t, target, project); !problems.HasErrors() {
 				sets[name+" "+filepath.Base(input)] = set

@@ -8,6 +8,7 @@ func Targets() []*Target {
 		apache,
 		inetd,
 		daemontools,
+		systemd,
 	}
 }
 
