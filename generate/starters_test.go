@@ -184,10 +184,10 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// TestStarterFields requires that both starters say of every field what
+// TestStarterFields requires that the starters say of every field what
 // becomes of it, and why, where it is lost.
 func TestStarterFields(t *testing.T) {
-	for _, name := range []string{"inetd", "daemontools", "systemd"} {
+	for _, name := range []string{"inetd", "daemontools", "runit", "s6", "systemd"} {
 		target, ok := generate.Lookup(name)
 		if !ok {
 			t.Fatalf("no target %s", name)
@@ -208,7 +208,7 @@ func TestStarterFields(t *testing.T) {
 }
 
 // starterSets renders every description of the golden tests, and one with
-// awkward values, under both starters.
+// awkward values, under every starter.
 func starterSets(t *testing.T) map[string]*fileset.Set {
 	t.Helper()
 	inputs, err := filepath.Glob("testdata/apps/*.yaml")
@@ -225,7 +225,7 @@ func starterSets(t *testing.T) map[string]*fileset.Set {
 		if problems.HasErrors() {
 			continue
 		}
-		for _, name := range []string{"inetd", "daemontools", "systemd"} {
+		for _, name := range []string{"inetd", "daemontools", "runit", "s6", "systemd"} {
 			target, _ := generate.Lookup(name)
 			if set, problems := render(t, target, project); !problems.HasErrors() {
 				sets[name+" "+filepath.Base(input)] = set
@@ -238,7 +238,10 @@ func starterSets(t *testing.T) map[string]*fileset.Set {
 		if i%2 == 1 {
 			further = loggedByOurs("/srv/" + strings.ReplaceAll(s, "/", "_"))
 		}
-		sets[fmt.Sprintf("daemontools awkward %d", i)] = mustRender(t, "daemontools", load(t, awkwardServer(t, s, "nobody", "/srv", "/srv/log", further)))
+		for _, name := range []string{"daemontools", "runit", "s6"} {
+			text := strings.ReplaceAll(awkwardServer(t, s, "nobody", "/srv", "/srv/log", further), "options: {daemontools:", "options: {"+name+":")
+			sets[fmt.Sprintf("%s awkward %d", name, i)] = mustRender(t, name, load(t, text))
+		}
 	}
 	return sets
 }

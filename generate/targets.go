@@ -8,6 +8,8 @@ func Targets() []*Target {
 		apache,
 		inetd,
 		daemontools,
+		runit,
+		s6,
 		systemd,
 	}
 }

@@ -14,26 +14,13 @@ import (
 
 // The small files of a service folder say what a run script cannot: how the
 // program is told to end, when it is started again, whom it comes after. Those
-// that s6 knows have its form; daemontools' supervise ignores all of them. A
-// file stands where the description asks for what supervise does not do by
-// itself, and so do restart and timeout-kill with the defaults of a description:
-// supervise starts a program once a second for ever, and never kills one.
+// that s6 knows have its form; daemontools' supervise ignores all of them, and
+// runit's runsv all but check. A file stands where the description asks for what
+// these do not do by themselves, and so do restart and timeout-kill with the
+// defaults of a description: they start a program once a second for ever, and
+// daemontools and runit never kill one.
 //
 // Source: docs/supervise.md; https://skarnet.org/software/s6/servicedir.html
-
-// supervisorName is the program that keeps the service folders up.
-type supervisorName string
-
-// The supervisors; with the first, what it ignores gives warnings.
-const (
-	supervisorDaemontools supervisorName = "daemontools"
-	supervisorOurs        supervisorName = "scgikit"
-)
-
-// Values lists the supervisors.
-func (supervisorName) Values() []string {
-	return []string{string(supervisorDaemontools), string(supervisorOurs)}
-}
 
 // reloadSignal is the name of a signal without SIG.
 type reloadSignal string
@@ -54,8 +41,11 @@ const (
 	plainStartTimeout = 10 * time.Second
 )
 
-// daemontoolsQuotes is the quoting function of the small files, by template.
-func daemontoolsQuotes() map[string]func(string) (string, error) {
+// plainSCGIRun is where scgi-run is, where an option does not say so.
+const plainSCGIRun = "/usr/local/bin/scgi-run"
+
+// folderQuotes is the quoting function of the small files, by template.
+func folderQuotes() map[string]func(string) (string, error) {
 	return map[string]func(string) (string, error){
 		"after.tmpl":   quote.ServiceName,
 		"restart.tmpl": quote.Setting,
@@ -64,30 +54,35 @@ func daemontoolsQuotes() map[string]func(string) (string, error) {
 }
 
 // settingFields says what becomes of the fields that stand in small files.
-func settingFields() Fields {
-	carried := func(file, but string) Field {
-		return Field{Carried, "the file " + file + "; supervise of daemontools ignores it, and " + but + " gives a warning"}
+func (f *family) settingFields() Fields {
+	fields := make(Fields)
+	for field, text := range map[string]struct{ file, but string }{
+		"run.start_timeout":     {"start-timeout, where it is not 10s and the options say how the program becomes ready", "such a value"},
+		"run.stop_signal":       {"down-signal, where it is not TERM", "one that is not TERM"},
+		"run.stop_timeout":      {"timeout-kill", "a value that is set"},
+		"run.restart.policy":    {"restart", "one that is not always"},
+		"run.restart.delay":     {"restart", "one that is not 1s"},
+		"run.restart.max_delay": {"restart", "a value that is set"},
+		"run.restart.burst":     {"restart", "a value that is set"},
+		"run.restart.window":    {"restart", "a value that is set"},
+	} {
+		note := "the file " + text.file
+		if !slices.Contains(f.honours, field) {
+			note += "; " + f.keeper + " ignores it, and " + text.but + " gives a warning"
+		}
+		fields[field] = Field{Carried, note}
 	}
-	return Fields{
-		"run.start_timeout":     carried("start-timeout, where it is not 10s and the options say how the program becomes ready", "such a value"),
-		"run.stop_signal":       carried("down-signal, where it is not TERM", "one that is not TERM"),
-		"run.stop_timeout":      carried("timeout-kill", "a value that is set"),
-		"run.restart.policy":    carried("restart", "one that is not always"),
-		"run.restart.delay":     carried("restart", "one that is not 1s"),
-		"run.restart.max_delay": carried("restart", "a value that is set"),
-		"run.restart.burst":     carried("restart", "a value that is set"),
-		"run.restart.window":    carried("restart", "a value that is set"),
-	}
+	return fields
 }
 
 // hasReadiness reports whether anything says when the program is ready.
-func (o *daemontoolsOptions) hasReadiness() bool {
+func (o *folderOptions) hasReadiness() bool {
 	return o.NotificationFD != 0 || len(o.Check) > 0
 }
 
-// ignored returns the fields by which a description asks for what supervise of
-// daemontools does not do, each with the file that says it.
-func ignored(a *appfile.App, o *daemontoolsOptions) (list []struct{ field, file string }) {
+// ignored returns the fields by which a description asks for what the keeper of
+// the folders does not do, each with the file that says it.
+func (f *family) ignored(a *appfile.App, o *folderOptions) (list []struct{ field, file string }) {
 	run := &a.Run
 	for _, s := range []struct {
 		field, file string
@@ -101,13 +96,13 @@ func ignored(a *appfile.App, o *daemontoolsOptions) (list []struct{ field, file 
 		{"run.restart.max_delay", "restart", false},
 		{"run.restart.burst", "restart", false},
 		{"run.restart.window", "restart", false},
-		{"options.daemontools.after", "after", len(o.After) == 0},
-		{"options.daemontools.check", "check", len(o.Check) == 0},
-		{"options.daemontools.notification_fd", "notification-fd", o.NotificationFD == 0},
-		{"options.daemontools.reload", "reload", len(o.Reload) == 0},
-		{"options.daemontools.reload_signal", "reload-signal", o.ReloadSignal == reloadHUP},
+		{f.option("after"), "after", len(o.After) == 0},
+		{f.option("check"), "check", len(o.Check) == 0},
+		{f.option("notification_fd"), "notification-fd", o.NotificationFD == 0},
+		{f.option("reload"), "reload", len(o.Reload) == 0},
+		{f.option("reload_signal"), "reload-signal", o.ReloadSignal == reloadHUP},
 	} {
-		if a.IsSet(s.field) && !s.same {
+		if a.IsSet(s.field) && !s.same && !slices.Contains(f.honours, s.field) {
 			list = append(list, struct{ field, file string }{s.field, s.file})
 		}
 	}
@@ -115,21 +110,21 @@ func ignored(a *appfile.App, o *daemontoolsOptions) (list []struct{ field, file 
 }
 
 // acceptSettings returns the problems of the small files.
-func acceptSettings(s *Scope, a *appfile.App) diag.List {
+func (f *family) acceptSettings(s *Scope, a *appfile.App) diag.List {
 	var list diag.List
-	o := daemontoolsOptionsOf(a)
+	o := f.options(a)
 	refuse := func(field, message, hint string) {
 		list = append(list, a.Problem(field, codeCannotCarry, message, hint))
 	}
-	if o.Supervisor == supervisorDaemontools {
-		for _, i := range ignored(a, &o) {
-			list = append(list, a.Warning(i.field, codeNotCarried, "supervise of daemontools ignores the file "+i.file,
-				"scgikit supervise honours it; where that keeps the folder up, set options.daemontools.supervisor to "+string(supervisorOurs)))
+	if !o.Ours {
+		for _, i := range f.ignored(a, &o) {
+			list = append(list, a.Warning(i.field, codeNotCarried, f.keeper+" ignores the file "+i.file,
+				"scgikit supervise honours it; where that keeps the folder up, set "+f.option("supervisor")+" to "+string(supervisorOurs)))
 		}
 	}
 	if a.IsSet("run.start_timeout") && !o.hasReadiness() {
-		list = append(list, a.Warning("run.start_timeout", codeNotCarried, "daemontools does not carry it: nothing says when the program is ready",
-			"set options.daemontools.notification_fd or options.daemontools.check, or leave it out"))
+		list = append(list, a.Warning("run.start_timeout", codeNotCarried, f.target+" does not carry it: nothing says when the program is ready",
+			"set "+f.option("notification_fd")+" or "+f.option("check")+", or leave it out"))
 	}
 	switch after := a.Run.StopTimeout; {
 	case after > maxKillAfter:
@@ -140,22 +135,22 @@ func acceptSettings(s *Scope, a *appfile.App) diag.List {
 	for _, command := range []struct {
 		field string
 		words []string
-	}{{"options.daemontools.check", o.Check}, {"options.daemontools.reload", o.Reload}} {
+	}{{f.option("check"), o.Check}, {f.option("reload"), o.Reload}} {
 		if len(command.words) > 0 && (command.words[0] == "" || strings.HasSuffix(command.words[0], "/")) {
 			refuse(command.field+"[0]", fmt.Sprintf("%q is not a program", command.words[0]), "write the path of the program first, then its arguments")
 		}
 	}
-	if len(o.Reload) > 0 && a.IsSet("options.daemontools.reload_signal") {
-		refuse("options.daemontools.reload_signal", "options.daemontools.reload is what reloads the program", "leave one of them out")
+	if len(o.Reload) > 0 && a.IsSet(f.option("reload_signal")) {
+		refuse(f.option("reload_signal"), f.option("reload")+" is what reloads the program", "leave one of them out")
 	}
-	return append(list, acceptAfter(s.Project, a, o.After)...)
+	return append(list, f.acceptAfter(s.Project, a, o.After)...)
 }
 
-// acceptAfter returns the problems of options.daemontools.after.
-func acceptAfter(project *appfile.Project, a *appfile.App, after []string) diag.List {
+// acceptAfter returns the problems of the option after.
+func (f *family) acceptAfter(project *appfile.Project, a *appfile.App, after []string) diag.List {
 	var list diag.List
 	for i, name := range after {
-		field := fmt.Sprintf("options.daemontools.after[%d]", i)
+		field := fmt.Sprintf("%s[%d]", f.option("after"), i)
 		other := appOfService(project, name)
 		switch {
 		case other == nil:
@@ -165,9 +160,9 @@ func acceptAfter(project *appfile.Project, a *appfile.App, after []string) diag.
 			}
 		case other.Name == a.Name:
 			list = append(list, a.Problem(field, codeCannotCarry, "it would wait for itself", "leave it out"))
-		case fitsDaemontools(other) != "":
-			list = append(list, a.Problem(field, codeCannotCarry, other.Name+" has no service folder: "+fitsDaemontools(other), "leave it out"))
-		case comesAfter(project, other, a, nil):
+		case fitsFolder(other) != "":
+			list = append(list, a.Problem(field, codeCannotCarry, other.Name+" has no service folder: "+fitsFolder(other), "leave it out"))
+		case f.comesAfter(project, other, a, nil):
 			list = append(list, a.Problem(field, codeCannotCarry, other.Name+" itself comes after "+a.Name+", so neither would wait", "leave one of them out"))
 		}
 	}
@@ -176,7 +171,7 @@ func acceptAfter(project *appfile.Project, a *appfile.App, after []string) diag.
 
 // comesAfter reports whether an app comes after another, directly or not. seen
 // are the apps that were looked at already.
-func comesAfter(project *appfile.Project, a, other *appfile.App, seen map[*appfile.App]bool) bool {
+func (f *family) comesAfter(project *appfile.Project, a, other *appfile.App, seen map[*appfile.App]bool) bool {
 	if seen == nil {
 		seen = make(map[*appfile.App]bool)
 	}
@@ -184,9 +179,9 @@ func comesAfter(project *appfile.Project, a, other *appfile.App, seen map[*appfi
 		return false
 	}
 	seen[a] = true
-	for _, name := range daemontoolsOptionsOf(a).After {
+	for _, name := range f.options(a).After {
 		before := appOfService(project, name)
-		if before != nil && (before == other || comesAfter(project, before, other, seen)) {
+		if before != nil && (before == other || f.comesAfter(project, before, other, seen)) {
 			return true
 		}
 	}
@@ -231,17 +226,17 @@ func servicesAfter(project *appfile.Project, after []string) []string {
 	return slices.Compact(services)
 }
 
-// daemontoolsRestart is what the template of restart is given.
-type daemontoolsRestart struct {
+// folderRestart is what the template of restart is given.
+type folderRestart struct {
 	Policy, Delay, MaxDelay, Window string
 	Burst                           int64
 }
 
 // smallFiles returns the small files of one instance, with paths below its
 // folder.
-func smallFiles(project *appfile.Project, a *appfile.App, o *daemontoolsOptions, hasEnv bool) []Spec {
+func smallFiles(project *appfile.Project, a *appfile.App, o *folderOptions, hasEnv bool) []Spec {
 	restart := a.Run.Restart
-	specs := []Spec{{Path: "restart", Mode: 0o644, Template: "restart.tmpl", Data: daemontoolsRestart{
+	specs := []Spec{{Path: "restart", Mode: 0o644, Template: "restart.tmpl", Data: folderRestart{
 		string(restart.Policy), seconds(restart.Delay), seconds(restart.MaxDelay), seconds(restart.Window), int64(restart.Burst),
 	}}}
 	number := func(name string, n int64) {
@@ -252,7 +247,7 @@ func smallFiles(project *appfile.Project, a *appfile.App, o *daemontoolsOptions,
 	}
 	script := func(name string, command []string) {
 		if len(command) > 0 {
-			specs = append(specs, Spec{Path: name, Mode: 0o755, Template: "helper.tmpl", Data: startScript(a, *o, name, command, hasEnv)})
+			specs = append(specs, Spec{Path: name, Mode: 0o755, Template: "helper.tmpl", Data: startScript(a, o, name, command, hasEnv)})
 		}
 	}
 	number("timeout-kill", a.Run.StopTimeout.Milliseconds())
