@@ -22,7 +22,6 @@ type folder struct {
 	lock    int
 	control int
 	ok      int
-	told    announced
 }
 
 func noFolder() folder { return folder{dir: -1, super: -1, lock: -1, control: -1, ok: -1} }

@@ -123,7 +123,8 @@ func s6Steps(t *testing.T, b *box, note func(name string)) {
 	note("c")
 }
 
-// s6-svwait finds what is so already.
+// s6-svwait finds what is so already. It is told of nothing that happens later,
+// because that goes through s6's own event folder.
 func TestS6Wait(t *testing.T) {
 	t.Parallel()
 	svwait := need.Program(t, "s6-svwait")
