@@ -3,6 +3,8 @@ package supervise
 import (
 	"os"
 	"time"
+
+	"scgikit/internal/printable"
 )
 
 // Config is what to supervise, and how.
@@ -26,7 +28,7 @@ type Config struct {
 
 func (c *Config) say(text string) {
 	if c.Say != nil {
-		c.Say(Printable(text))
+		c.Say(printable.Text(text))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"scgikit/bridge"
 	"scgikit/internal/djberr"
+	"scgikit/internal/printable"
 	"scgikit/internal/servicedir"
 	"scgikit/supervise"
 )
@@ -104,7 +105,7 @@ func runSupervise(args []string) int {
 	cfg.Args = ownArguments(args)
 	code, err := supervise.Run(cfg, role)
 	if err != nil {
-		cfg.Say("fatal: " + supervise.Printable(err.Error()))
+		cfg.Say("fatal: " + printable.Text(err.Error()))
 		return bridge.ExitTemporary
 	}
 	return code
@@ -162,7 +163,7 @@ func runSvscan(args []string) int {
 
 // unableTo says why a program of daemontools can not begin.
 func unableTo(program, what string, err error) int {
-	_, _ = os.Stderr.WriteString(program + ": fatal: unable to " + supervise.Printable(what) + ": " + djberr.Text(err) + "\n")
+	_, _ = os.Stderr.WriteString(program + ": fatal: unable to " + printable.Text(what) + ": " + djberr.Text(err) + "\n")
 	return bridge.ExitTemporary
 }
 

@@ -7,10 +7,10 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"scgikit/internal/logread"
+	"scgikit/internal/printable"
 )
 
 // The forms of a line's time.
@@ -187,22 +187,14 @@ func (x *escaper) put(w *bufio.Writer) func(rune, []byte) {
 		switch {
 		case c == utf8.RuneError && len(bytes) == 1, c < ' ' && c != '\t', c == 0x7f:
 			_, _ = fmt.Fprintf(w, `\x%02x`, bytes[0]) // the newline has the error
-		case obeyed(c) && c > 0xffff:
+		case printable.Obeyed(c) && c > 0xffff:
 			_, _ = fmt.Fprintf(w, `\U%08x`, c) // as above
-		case obeyed(c):
+		case printable.Obeyed(c):
 			_, _ = fmt.Fprintf(w, `\u%04x`, c) // as above
 		default:
 			_, _ = w.Write(bytes) // as above
 		}
 	}
-}
-
-// obeyed reports whether a character beyond ASCII is not shown but does
-// something: C1 controls, separators of lines, and format characters, those of
-// direction among them. The joiners that emoji and Persian need do no harm.
-func obeyed(c rune) bool {
-	const joiner, nonJoiner = '\u200d', '\u200c'
-	return c >= 0x80 && c != joiner && c != nonJoiner && unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
 // jsonText writes text for the inside of a JSON string.
@@ -221,7 +213,7 @@ func (x *jsonText) put(w *bufio.Writer) func(rune, []byte) {
 			_, _ = w.WriteString(`\` + string(c)) // the newline has the error
 		case c == '\t':
 			_, _ = w.WriteString(`\t`) // as above
-		case c < ' ' || c == 0x7f || c >= 0x80 && c <= 0xffff && obeyed(c):
+		case c < ' ' || c == 0x7f || c >= 0x80 && c <= 0xffff && printable.Obeyed(c):
 			_, _ = fmt.Fprintf(w, `\u%04x`, c) // as above
 		default:
 			_, _ = w.WriteRune(c) // as above

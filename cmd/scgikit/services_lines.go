@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"scgikit/internal/logread"
+	"scgikit/internal/printable"
 )
 
 // logLine is a line of a log beside the state of its service.
@@ -96,15 +96,7 @@ func (l *logLine) text() string {
 
 // harmless writes what a terminal would obey, or what would break a table, as
 // \xNN and \uNNNN.
-func harmless(s string) string {
-	var b bytes.Buffer
-	w := bufio.NewWriter(&b)
-	var x escaper
-	x.write(w, []byte(strings.ReplaceAll(s, "\t", " ")))
-	x.end(w)
-	_ = w.Flush() // writing to a Buffer does not fail
-	return b.String()
-}
+func harmless(s string) string { return printable.Text(strings.ReplaceAll(s, "\t", " ")) }
 
 // namedf is failf for names that may hold anything: they stand harmless in the
 // text, on one line.

@@ -14,16 +14,17 @@ const anything = "*"
 // CONTRIBUTING.md. A new line, or a new word in a line, is a decision.
 var mayImport = map[string][]string{
 	// Floor 0: the words that the others speak in.
-	"internal/diag":     {},
-	"internal/accounts": {},
-	"internal/djberr":   {},
-	"internal/fileset":  {},
-	"internal/lean":     {},
-	"internal/loopback": {},
-	"internal/quote":    {},
-	"internal/scgi":     {},
-	"internal/tai64n":   {},
-	"templates":         {},
+	"internal/diag":      {},
+	"internal/accounts":  {},
+	"internal/djberr":    {},
+	"internal/printable": {},
+	"internal/fileset":   {},
+	"internal/lean":      {},
+	"internal/loopback":  {},
+	"internal/quote":     {},
+	"internal/scgi":      {},
+	"internal/tai64n":    {},
+	"templates":          {},
 
 	// Floor 1: one input each.
 	"internal/appfile":    {"internal/diag"},
@@ -41,11 +42,11 @@ var mayImport = map[string][]string{
 	"internal/verify":    {"internal/fileset", "internal/inetdconf", "internal/webserver"},
 	"internal/webserver": {"internal/fileset", "internal/loopback", "internal/quote"},
 	"internal/devserver": {"internal/appfile", "internal/scgi"},
-	"supervise":          {"internal/accounts", "internal/lean", "internal/servicedir", "internal/tai64n", "logrotate"},
+	"supervise":          {"internal/accounts", "internal/lean", "internal/printable", "internal/servicedir", "internal/tai64n", "logrotate"},
 
 	// Floor 3: programs.
 	"cmd/scgikit":     {anything},
-	"cmd/scgi-run":    {"bridge", "internal/chainload", "internal/djberr", "internal/lean", "internal/servicedir", "internal/tai64n", "logrotate", "supervise"},
+	"cmd/scgi-run":    {"bridge", "internal/chainload", "internal/djberr", "internal/lean", "internal/printable", "internal/servicedir", "internal/tai64n", "logrotate", "supervise"},
 	"bench/faults":    {"internal/need", "internal/supervisetest"},
 	"bench/generate":  {"bench/measure"},
 	"bench/logrotate": {"bench/measure"},

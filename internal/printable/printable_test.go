@@ -1,8 +1,8 @@
-package supervise
+package printable
 
 import "testing"
 
-func TestPrintable(t *testing.T) {
+func TestText(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                           "",
 		"blog: unable to start run":  "blog: unable to start run",
@@ -12,7 +12,7 @@ func TestPrintable(t *testing.T) {
 		"\u202e\u2028\U000e0001\xff": `\u202e\u2028\U000e0001\xff`,
 		"\xc3":                       `\xc3`,
 	} {
-		if got := Printable(text); got != want {
+		if got := Text(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}

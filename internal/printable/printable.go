@@ -1,4 +1,6 @@
-package supervise
+// Package printable says which characters a terminal obeys instead of showing them,
+// and writes texts without them.
+package printable
 
 import (
 	"fmt"
@@ -7,16 +9,16 @@ import (
 	"unicode/utf8"
 )
 
-// Printable returns a text as it can stand on one line of a log or a terminal:
+// Text returns a text as it can stand on one line of a log or a terminal:
 // names of folders and texts of files may hold anything. What a terminal obeys,
 // what ends a line and what is no UTF-8 is written as \xNN, \uNNNN or \UNNNNNNNN.
-func Printable(text string) string {
+func Text(text string) string {
 	var b strings.Builder
 	done := 0
 	for i, r := range text {
 		_, size := utf8.DecodeRuneInString(text[i:])
 		broken := r == utf8.RuneError && size == 1
-		if !broken && !obeyed(r) {
+		if !broken && r >= ' ' && r != 0x7f && !Obeyed(r) {
 			continue
 		}
 		b.WriteString(text[done:i])
@@ -37,13 +39,10 @@ func Printable(text string) string {
 	return b.String()
 }
 
-// obeyed returns whether a character is not shown but does something: controls,
-// separators of lines, and characters of format, those of direction among them.
-// The joiners that emoji and Persian need do no harm.
-func obeyed(r rune) bool {
+// Obeyed reports whether a character beyond ASCII is not shown but does
+// something: C1 controls, separators of lines, and format characters, those of
+// direction among them. The joiners that emoji and Persian need do no harm.
+func Obeyed(r rune) bool {
 	const joiner, nonJoiner = '\u200d', '\u200c'
-	if r < utf8.RuneSelf {
-		return r < ' ' || r == 0x7f
-	}
-	return r != joiner && r != nonJoiner && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+	return r >= utf8.RuneSelf && r != joiner && r != nonJoiner && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
