@@ -56,7 +56,7 @@ func (l *testLog) runUntil(done func() bool, words ...string) {
 	logger := l.open(runner, words...)
 	ended := make(chan error)
 	go func() { ended <- runner.Run(logger) }()
-	for deadline := time.Now().Add(30 * time.Second); !done(); <-time.After(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !done(); <-time.After(time.Millisecond) {
 		if time.Now().After(deadline) {
 			l.t.Error("what should happen takes too long")
 			break

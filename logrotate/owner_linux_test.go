@@ -296,7 +296,11 @@ func TestOwnerSwaps(t *testing.T) {
 	if err := swap.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := more.Write([]byte(strings.Repeat("go\n", 40))); err != nil {
+	rounds := 10 // of some sixty programs
+	if need.Thorough() {
+		rounds = 100
+	}
+	if _, err := more.Write([]byte(strings.Repeat("go\n", rounds))); err != nil {
 		t.Fatal(err)
 	}
 	_ = more.Close()

@@ -70,6 +70,7 @@ func (sup *supervisor) letGo(s *service) {
 	status := s.status()
 	status.Put(&b)
 	_ = s.folder.write("status", b[:]) // the folder may be gone
+	s.announce()
 	for _, k := range []kind{kindDir, kindLock, kindControl, kindOK} {
 		s.drop(k)
 	}

@@ -22,6 +22,7 @@ type folder struct {
 	lock    int
 	control int
 	ok      int
+	told    announced
 }
 
 func noFolder() folder { return folder{dir: -1, super: -1, lock: -1, control: -1, ok: -1} }

@@ -203,3 +203,11 @@ func pidOf(pidfd int) int {
 	}
 	return pid
 }
+
+// describeStatus says how a process ended.
+func describeStatus(s unix.WaitStatus) string {
+	if s.Signaled() {
+		return "signal " + strings.TrimPrefix(unix.SignalName(s.Signal()), "SIG")
+	}
+	return "exit " + strconv.Itoa(s.ExitStatus())
+}

@@ -142,7 +142,9 @@ func (sup *supervisor) rescan() {
 func (sup *supervisor) lookAround() {
 	sup.scan.again = time.Time{}
 	sup.scan.order.circles = nil
-	if sup.stopping && sup.ready {
+	// What was due is not done any more once all is over: a single service that has
+	// ended would be supervised again.
+	if sup.ready && (sup.stopping || sup.finished()) {
 		return
 	}
 	if sup.scan.dir < 0 && sup.openScan() != nil {

@@ -112,6 +112,7 @@ func (s *service) write() {
 	if err != nil && !s.stale {
 		s.say("unable to write supervise/status: " + err.Error())
 	}
+	s.announce()
 }
 
 // status is what the tools of the families are told.

@@ -33,14 +33,16 @@ type key struct {
 type op byte
 
 // The messages. A supervisor gets all descriptors and what is known of processes
-// that ended, then opEnd; from then on it says what changes.
+// that ended, then opEnd; from then on it says what changes. Signals come in this
+// way, too: one that is sent to a supervisor in its first moments would kill it.
 const (
-	opStore op = 'S' // with the descriptor, and the process's id where it is a pidfd
-	opDrop  op = 'D' // close the copy
-	opEnd   op = 'E' // all has been sent
-	opWait  op = 'W' // a process ended: number is its id, status its wait status
-	opQuit  op = 'Q' // the supervisor ends for good: number is the exit code, status may be endsAll
-	opReady op = 'R' // all services have been looked at
+	opStore  op = 'S' // with the descriptor, and the process's id where it is a pidfd
+	opDrop   op = 'D' // close the copy
+	opEnd    op = 'E' // all has been sent
+	opWait   op = 'W' // a process ended: number is its id, status its wait status
+	opQuit   op = 'Q' // the supervisor ends for good: number is the exit code, status may be endsAll
+	opReady  op = 'R' // all services have been looked at
+	opSignal op = 'G' // a signal came that is for the supervisor: number is which
 )
 
 // endsAll says that what services have left behind is to end too.

@@ -166,7 +166,7 @@ func (sup *supervisor) fetch() error {
 			case opEnd:
 				sup.listen(sup.keeper.socket, handler{kind: handleKeeper})
 				return nil
-			case opDrop, opQuit, opReady:
+			case opDrop, opQuit, opReady, opSignal: // signals come behind opEnd
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -137,9 +138,13 @@ func (sup *supervisor) hearKeeper() {
 			return
 		}
 		for _, m := range letter {
-			if m.op == opWait {
+			switch m.op {
+			case opWait:
 				sup.told[int(m.number)] = unix.WaitStatus(m.status)
 				sup.onTold(int(m.number))
+			case opSignal:
+				sup.onSignal(syscall.Signal(m.number))
+			case opStore, opDrop, opEnd, opQuit, opReady:
 			}
 		}
 	}

@@ -1,5 +1,5 @@
-// Package accounts looks users up in /etc/passwd. The package os/user is not used
-// where start-up counts: what it links in costs time.
+// Package accounts looks users up in /etc/passwd, and groups in /etc/group. The
+// package os/user is not used where start-up counts: what it links in costs time.
 package accounts
 
 import (
@@ -8,8 +8,11 @@ import (
 	"strings"
 )
 
-// file is where accounts are looked for.
-const file = "/etc/passwd"
+// Where accounts and groups are looked for.
+const (
+	file      = "/etc/passwd"
+	groupFile = "/etc/group"
+)
 
 // Account is the user and the group of an account.
 type Account struct{ UID, GID uint32 }
@@ -41,4 +44,30 @@ func find(text, name string) (Account, bool) {
 		}
 	}
 	return Account{}, false
+}
+
+// FindGroup looks for a group by its name, and returns its number. Where the file
+// cannot be read, no group is known.
+func FindGroup(name string) (gid uint32, ok bool) {
+	text, err := os.ReadFile(groupFile)
+	if err != nil {
+		return 0, false
+	}
+	return findGroup(string(text), name)
+}
+
+// findGroup looks for a name in the text of the file, as find does.
+//
+// Source: https://man7.org/linux/man-pages/man5/group.5.html
+func findGroup(text, name string) (gid uint32, ok bool) {
+	for line := range strings.Lines(text) {
+		fields := strings.Split(strings.TrimSuffix(line, "\n"), ":")
+		if fields[0] != name || len(fields) < 3 || name == "" || strings.ContainsAny(name[:1], "#+-") {
+			continue
+		}
+		if n, err := strconv.ParseUint(fields[2], 10, 32); err == nil {
+			return uint32(n), true
+		}
+	}
+	return 0, false
 }

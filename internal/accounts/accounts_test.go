@@ -26,3 +26,25 @@ last:x:3:4`
 		}
 	}
 }
+
+func TestFindGroup(t *testing.T) {
+	const text = `# comment:x:1:
+root:x:0:
+broken:x:one:
+broken:x
+broken:x:8:root,www
++nis:x:1:
+:x:5:
+large:x:4294967296:
+last:x:3`
+	for name, want := range map[string]uint32{"root": 0, "broken": 8, "last": 3} {
+		if got, ok := findGroup(text, name); !ok || got != want {
+			t.Errorf("%s: %v, %v", name, got, ok)
+		}
+	}
+	for _, name := range []string{"", "none", "roo", "root:x", "# comment", "+nis", "large", "www"} {
+		if got, ok := findGroup(text, name); ok {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+}

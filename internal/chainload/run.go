@@ -35,6 +35,13 @@ func newRequest(argv, env []string) *request {
 	return r
 }
 
+// Become runs argv with the environment as it is, in the place of this process.
+// It returns only with an error, which begins with the name of the program that
+// calls.
+func Become(program string, argv []string) error {
+	return newRequest(argv, os.Environ()).become(program)
+}
+
 // try starts the program from one place after the other, as pathexec_run does:
 // a file that may not be run does not end the search, but is what is said if
 // there is no other. start returns only when it has failed, or done is true.

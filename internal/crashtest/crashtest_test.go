@@ -8,6 +8,6 @@
 // same checks run on multilog, svlogd and s6-log too. Those lose lines, and the
 // tests assert that they do: a check that finds nothing anywhere shows nothing.
 //
-// CRASHTEST_ROUNDS multiplies the number of kills, faults and attacks; with 1,
-// the default, all tests together take about a minute and a half.
+// CRASHTEST_ROUNDS multiplies the number of kills, faults and attacks, half of which
+// are tried without it.
 package crashtest

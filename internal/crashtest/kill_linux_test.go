@@ -60,6 +60,17 @@ func (s *storm) run(t *testing.T) string {
 	}
 	last := launch(t, dir, p.read, s.words[0]...)
 	s.end(t)
+	if s.alarm {
+		rotated := func() bool {
+			list, err := filepath.Glob(filepath.Join(dir, "a", "@*"))
+			return err == nil && len(list) > 0
+		}
+		until(t, "the last logger reads", func() bool { return p.unread(t) == 0 })
+		if !rotated() { // no signal came in time, so that all is in one file
+			last.signal(t, syscall.SIGALRM)
+			until(t, "there is a finished file", rotated)
+		}
+	}
 	p.write.Close()
 	last.end(t, 0)
 	return dir
@@ -229,17 +240,25 @@ func TestOthersLose(t *testing.T) {
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			run := storm{
-				words: [][]string{append(test.command(t), split(test.script)...)},
-				ends:  []syscall.Signal{test.end},
-				times: 20, socket: test.socket, config: test.config, seed: uint64(i),
+			// A kill has to come at the wrong moment, which on a busy machine few do.
+			for try := range uint64(20) {
+				run := storm{
+					words: [][]string{append(test.command(t), split(test.script)...)},
+					ends:  []syscall.Signal{test.end},
+					times: 20, socket: test.socket, config: test.config, seed: uint64(i) + 100*try,
+				}
+				dir := run.run(t)
+				v := inspect(t, filepath.Join(dir, "a"), expected{lines: run.lines, foreign: true})
+				t.Logf("of %d lines %v", run.lines, v)
+				switch {
+				case v.lost > 0 && !test.lossy:
+					t.Error("lines are lost")
+					return
+				case v.lost > 0 || !test.lossy:
+					return
+				}
 			}
-			dir := run.run(t)
-			v := inspect(t, filepath.Join(dir, "a"), expected{lines: run.lines, foreign: true})
-			t.Logf("of %d lines %v", run.lines, v)
-			if lossy := v.lost > 0; lossy != test.lossy {
-				t.Errorf("lost: %v, want %v", lossy, test.lossy)
-			}
+			t.Error("nothing is lost: the check finds nothing")
 		})
 	}
 }

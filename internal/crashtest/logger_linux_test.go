@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,7 +19,7 @@ import (
 
 // patience is how long a test waits for what must come. It is spent only where
 // something hangs.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // programDir is the folder of the program, once a test has asked for it.
 var programDir string
@@ -78,15 +77,10 @@ func theirs(t *testing.T, name string) []string {
 // rounds scales a number of repetitions.
 func rounds(t *testing.T, n int) int {
 	t.Helper()
-	text := os.Getenv("CRASHTEST_ROUNDS")
-	if text == "" {
-		return n
+	if factor := need.Rounds(t); factor > 0 {
+		return n * factor
 	}
-	factor, err := strconv.Atoi(text)
-	if err != nil || factor < 1 {
-		t.Fatalf("CRASHTEST_ROUNDS is %q, not a number from 1", text)
-	}
-	return n * factor
+	return (n + 1) / 2
 }
 
 // split returns the words of a script, which spaces separate. A tab stands for

@@ -2,6 +2,7 @@ package lean
 
 import (
 	"bytes"
+	"encoding/binary"
 	"runtime/debug"
 
 	"golang.org/x/sys/unix"
@@ -55,12 +56,18 @@ const piece = 8 << 10
 // in a row differ by whether they are in core dumps, where unchanged pages of
 // files are not anyway.
 //
+// In a program that a dynamic linker has put together it does nothing: pages that
+// the linker has changed, and then protected, look like those of the file.
+//
 // It does not ask package os, whose first file opens the run-time's poll
 // descriptors, and without descriptors for these the process would end; and it
 // allocates nothing.
 //
 // Source: madvise(2), core(5); linux/mm/filemap.c, filemap_map_pages.
 func Program() {
+	if !asInFile() {
+		return
+	}
 	fd, err := unix.Open("/proc/self/maps", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return
@@ -89,6 +96,41 @@ func Program() {
 			return // no line is that long
 		}
 	}
+}
+
+// asInFile reports whether nobody has changed what of the program is in memory and
+// cannot be written to: it has no interpreter, and nothing that is protected only
+// after it was put right.
+//
+// Source: elf(5), "Program header".
+func asInFile() bool {
+	const dynamic, interpreter, protected = 2, 3, 0x6474e552
+	fd, err := unix.Open("/proc/self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	var b [4096]byte
+	n, err := unix.Read(fd, b[:])
+	if err != nil || n < 64 {
+		return false
+	}
+	begin, size, count := uint64(binary.NativeEndian.Uint32(b[28:])), b[42:], b[44:]
+	if wide := b[4] == 2; wide {
+		begin, size, count = binary.NativeEndian.Uint64(b[32:]), b[54:], b[56:]
+	}
+	step := uint64(binary.NativeEndian.Uint16(size))
+	for range binary.NativeEndian.Uint16(count) {
+		if begin > uint64(n-4) {
+			return false
+		}
+		switch binary.NativeEndian.Uint32(b[begin:]) {
+		case dynamic, interpreter, protected:
+			return false
+		}
+		begin += step
+	}
+	return true
 }
 
 // giveBack divides a mapping if it is a part of a file that nobody can write to,

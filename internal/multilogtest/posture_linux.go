@@ -134,7 +134,7 @@ const (
 // machines do not have are known by their number here.
 func blockedIn(task string) call {
 	data, err := os.ReadFile(task + "/syscall")
-	if err != nil {
+	if err != nil || !sleeps(task) {
 		return busy
 	}
 	fields := strings.Fields(string(data))
@@ -155,6 +155,20 @@ func blockedIn(task string) call {
 	default:
 		return busy
 	}
+}
+
+// sleeps says whether a thread is asleep. One that was woken, and that no
+// processor has taken up yet, is still shown in its system call.
+//
+// Source: proc_pid_stat(5), state; linux/include/linux/sched.h, TASK_WAKING,
+// which is shown as R.
+func sleeps(task string) bool {
+	data, err := os.ReadFile(task + "/stat")
+	if err != nil {
+		return false
+	}
+	_, state, _ := bytes.Cut(data[bytes.LastIndexByte(data, ')')+1:], []byte(" "))
+	return len(state) > 0 && state[0] == 'S'
 }
 
 // signalled says whether a process has signals to come.

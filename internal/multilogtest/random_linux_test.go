@@ -8,10 +8,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"scgikit/internal/need"
 )
 
 var (
-	randomCases = flag.Int("random-cases", 1000, "how many random scenarios TestRandom plays")
+	randomCases = flag.Int("random-cases", 0, "how many random scenarios TestRandom plays; 0 is 150, or 1000 in the long form")
 	randomSeed  = flag.Uint64("random-seed", 1, "the seed of the first of them; each next one has the next number")
 )
 
@@ -19,11 +21,19 @@ var (
 // pieces, signals, kills and restarts on the same pipe.
 func TestRandom(t *testing.T) {
 	t.Parallel()
+	cases := *randomCases
+	switch {
+	case cases > 0:
+	case need.Thorough():
+		cases = 1000
+	default:
+		cases = 150
+	}
 	for _, p := range programs(t) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			failed := 0
-			for i := range *randomCases {
+			for i := range cases {
 				s := randomScenario(*randomSeed + uint64(i))
 				got, want := drive(t, p.Program, s), p.model.Predict(s)
 				if got != want {

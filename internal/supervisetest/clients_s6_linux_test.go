@@ -123,8 +123,7 @@ func s6Steps(t *testing.T, b *box, note func(name string)) {
 	note("c")
 }
 
-// s6-svwait finds what is so already. It is told of nothing that happens later,
-// because that goes through s6's own event folder.
+// s6-svwait finds what is so already.
 func TestS6Wait(t *testing.T) {
 	t.Parallel()
 	svwait := need.Program(t, "s6-svwait")

@@ -11,6 +11,7 @@ func shutdownScenarios() []Scenario {
 		{"end under load", nil, 2, endUnderLoad},
 		{"kill the keeper during the end", nil, 2, func(f *Fault) { killDuringEnd(f, (*load).killKeeperOfEnd) }},
 		{"kill the supervisor during the end", nil, 2, func(f *Fault) { killDuringEnd(f, (*load).killWorker) }},
+		{"signals at the start", nil, 5, signalsAtStart},
 		{"process 1", []string{"unshare", "root"}, 1, processOne},
 	}
 }
@@ -67,6 +68,38 @@ func killDuringEnd(f *Fault, kill func(l *load)) {
 		l.endTwice(func() { kill(l) })
 		l.count()
 		f.Count.Kills++
+	}
+}
+
+// signalsAtStart sends signals that are for the supervisor from before there is one
+// until it obeys: none may end it, and none is lost.
+func signalsAtStart(f *Fault) {
+	for range f.Rounds {
+		l := newLoad(f, 3, 10_000)
+		l.start()
+		l.flowing()
+		former := l.worker(0)
+		signalTo(former, "KILL")
+		Until(f, "there is a supervisor", func() bool {
+			signalTo(l.keeper, "HUP")
+			next := Worker(l.keeper)
+			return next != 0 && next != former
+		})
+		for range 20 {
+			signalTo(l.keeper, "HUP")
+		}
+		l.flowing()
+		if printed := readFile(l.sup.Printed); strings.Contains(string(printed), "the supervisor has ended") {
+			f.Errorf("a signal that came early has ended a supervisor:\n%s", printed)
+		}
+		signalTo(l.worker(0), "KILL")
+		signalTo(l.keeper, "TERM")
+		if err := l.sup.Wait(f); err != nil {
+			f.Errorf("it has ended: %v", err)
+		}
+		Until(f, "nothing is left", func() bool { return len(l.sup.Marked()) == 0 })
+		l.count()
+		f.Count.Kills += 2
 	}
 }
 

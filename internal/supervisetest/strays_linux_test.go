@@ -179,5 +179,11 @@ func TestPrivatePipe(t *testing.T) {
 	if lines := supervisetest.LogLines(t, filepath.Join(b.dir("a"), "log/main")); len(lines) > 0 {
 		t.Errorf("the log has %q", lines)
 	}
-	b.stop()
+	kill(t, b.PID(), "TERM")
+	if err := b.Wait(t); err != nil {
+		t.Errorf("the supervisor: %v", err)
+	}
+	// Whom it prints to is nobody's child since the keeper was killed, and ends by
+	// itself at the end of its input.
+	supervisetest.Until(t, "nothing is left", func() bool { return len(b.Marked()) == 0 })
 }

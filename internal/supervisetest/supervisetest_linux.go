@@ -19,7 +19,7 @@ import (
 )
 
 // Patience is how long something may take that is certain to happen.
-const Patience = 30 * time.Second
+const Patience = 2 * time.Minute
 
 // Build builds scgi-run in a folder and returns its path.
 func Build(dir string) (string, error) {
