@@ -23,13 +23,6 @@ const bodyBuffer = 128 << 10
 // would wait for ever. It also means that no script starts for half a body, and
 // that the input has an end.
 func (x *exchange) input(length int64) (stdin int, err error) {
-	if length == 0 {
-		fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return -1, unable(x.script.name, os.DevNull, err)
-		}
-		return fd, nil
-	}
 	if length > pipeBody {
 		return x.spoolBody(nil, length)
 	}
@@ -40,6 +33,18 @@ func (x *exchange) input(length int64) (stdin int, err error) {
 			return -1, err
 		}
 		n += k
+	}
+	return x.inputOf(body)
+}
+
+// inputOf returns an input that holds a body of at most pipeBody bytes.
+func (x *exchange) inputOf(body []byte) (stdin int, err error) {
+	if len(body) == 0 {
+		fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return -1, unable(x.script.name, os.DevNull, err)
+		}
+		return fd, nil
 	}
 	fds, err := newPipe()
 	if err != nil {
@@ -53,6 +58,51 @@ func (x *exchange) input(length int64) (stdin int, err error) {
 	// A user with many pipes gets small ones (pipe(7), pipe-user-pages-soft).
 	unix.Close(fds[0])
 	return x.spoolBody(body, 0)
+}
+
+// inputToEnd is input for a body whose length is known when it is complete, and
+// returned.
+func (x *exchange) inputToEnd() (stdin int, length int64, err error) {
+	fd := -1
+	buf := make([]byte, pipeBody)
+	have := 0
+	for {
+		n, err := x.take(buf[have:])
+		ended := errors.Is(err, io.EOF) && x.conn.front.stdinDone
+		have += n
+		length += int64(n)
+		switch {
+		case ended && fd < 0:
+			stdin, err := x.inputOf(buf[:have])
+			return stdin, length, err
+		case err != nil && !ended:
+			closed(fd)
+			return -1, 0, x.shortBody(err)
+		case length > x.opts.MaxBody:
+			closed(fd)
+			return -1, 0, tooLong(length, x.opts)
+		}
+		if have < len(buf) && !ended {
+			continue
+		}
+		if fd < 0 {
+			if fd, err = openSpool(); err != nil {
+				return -1, 0, unable(x.script.name, "temporary file for the request body", err)
+			}
+		}
+		err = writeFull(fd, buf[:have])
+		have = 0
+		if err == nil && ended {
+			_, err = unix.Seek(fd, 0, io.SeekStart)
+		}
+		if err != nil {
+			unix.Close(fd)
+			return -1, 0, unable(x.script.name, "temporary file for the request body", err)
+		}
+		if ended {
+			return fd, length, nil
+		}
+	}
 }
 
 // spoolBody writes a body to a file without a name: first what is here already,
@@ -96,6 +146,15 @@ func (x *exchange) copyBody(fd int, left int64) error {
 
 // receive reads some of the body, waiting for it at most Timeout.
 func (x *exchange) receive(buf []byte) (int, error) {
+	n, err := x.take(buf)
+	if err != nil {
+		return 0, x.shortBody(err)
+	}
+	return n, nil
+}
+
+// take is receive with the errors as they are.
+func (x *exchange) take(buf []byte) (int, error) {
 	deadline := time.Now().Add(x.opts.Timeout)
 	for {
 		n, err := x.conn.read(buf)
@@ -103,26 +162,44 @@ func (x *exchange) receive(buf []byte) (int, error) {
 		case n > 0:
 			return n, nil
 		case err != nil:
-			return 0, x.shortBody(err)
+			return 0, err
 		}
-		err = poll([]unix.PollFd{{Fd: int32(x.conn.in), Events: unix.POLLIN}}, deadline) //nolint:gosec // a descriptor fits
+		err = x.conn.poll([]unix.PollFd{{Fd: int32(x.conn.in), Events: unix.POLLIN}}, deadline) //nolint:gosec // a descriptor fits
 		if err != nil {
-			return 0, x.shortBody(err)
+			return 0, err
 		}
 	}
 }
 
 // shortBody is the refusal for a body that did not come.
 func (x *exchange) shortBody(err error) error {
+	if errors.Is(err, errAborted) {
+		return refuse(0, x.script.name, err.Error()+"; the script was not started")
+	}
+	if broken, ok := errors.AsType[protocolError](err); ok {
+		x.conn.front.fail()
+		return refuse(400, x.script.name, "request body: "+broken.Error())
+	}
 	if errors.Is(err, errTime) {
 		return refuse(408, x.script.name, "the request body did not arrive in time; the script was not started")
+	}
+	if x.conn.front != nil && x.conn.front.stdinDone {
+		return refuse(400, x.script.name, "the request body is shorter than CONTENT_LENGTH; the script was not started")
 	}
 	return refuse(400, x.script.name, "the connection ended inside the request body; the script was not started")
 }
 
-// read takes what has arrived, without blocking if the connection is a socket.
-// Nothing yet is 0 and no error, the end is io.EOF.
+// read takes what has arrived of the body, without blocking if the connection is
+// a socket. Nothing yet is 0 and no error, the end is io.EOF.
 func (c *connection) read(buf []byte) (int, error) {
+	if c.front != nil {
+		return c.front.read(buf)
+	}
+	return c.receive(buf)
+}
+
+// receive is read for the bytes of the connection.
+func (c *connection) receive(buf []byte) (int, error) {
 	for {
 		var n int
 		var err error

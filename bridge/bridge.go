@@ -1,6 +1,6 @@
 // Package bridge turns an SCGI request on a connection into a CGI process.
 //
-// It serves one connection, which a super-server has accepted and left on file
+// Serve serves one connection, which a super-server has accepted and left on file
 // descriptor 0: inetd nowait, tcpserver, s6-ipcserver, a systemd unit with
 // Accept=yes. By default it stays between the connection and the script. It
 // takes the whole body before it starts the script, gives the script an input
@@ -8,9 +8,13 @@
 // client, and ends the process group when either gives up. With Handoff the
 // script becomes the process and gets the connection itself, with none of that.
 //
-// The process does one thing and ends, so there is no goroutine and no timer:
-// one loop around poll(2). What it imports is paid by every request, as start-up
-// time, which is why it avoids even fmt.
+// The process of Serve does one thing and ends, so there is no goroutine and no
+// timer: one loop around poll(2). What it imports is paid by every request, as
+// start-up time, which is why it avoids even fmt.
+//
+// Resident listens itself and keeps running. A goroutine for each connection then
+// goes through the same loop, and waits in the run-time's poller, without a
+// thread. A connection may also speak FastCGI there.
 package bridge
 
 import (
@@ -62,6 +66,8 @@ type Options struct {
 	// FollowSymlinks allows scripts that are symbolic links to another place
 	// in the same folder.
 	FollowSymlinks bool
+	// Allow holds what is no reason to refuse a script.
+	Allow []Exception
 	// AddStatus adds the Status field where the script leaves it out.
 	AddStatus bool
 	// Handoff gives the connection to the script.
@@ -101,14 +107,27 @@ func Serve(opts *Options) int {
 // serve reads the request and has it answered. An error has been answered and
 // logged already.
 func serve(conn *connection, log *logger, opts *Options) error {
-	req, err := receive(opts)
+	deadline := time.Now().Add(opts.HeaderTimeout)
+	req, err := conn.request(deadline)
+	if errors.Is(err, scgi.ErrFastCGI) && conn.host != nil {
+		return serveFastCGI(conn, deadline, log, opts)
+	}
+	err = explainRequest(&req, err, opts)
 	if errors.Is(err, io.EOF) {
 		return nil // somebody looked whether the socket is open
 	}
+	if conn.host != nil {
+		conn.host.began(conn)
+	}
+	return answer(conn, &req, err, log, opts)
+}
+
+// answer answers a request, or refuses it for an error that is known already.
+func answer(conn *connection, req *scgi.Request, err error, log *logger, opts *Options) error {
 	var script *script
 	var env []string
 	if err == nil {
-		script, env, err = prepare(&req, log, opts)
+		script, env, err = prepare(req, log, opts)
 	}
 	if err == nil && opts.Handoff {
 		err = handOff(conn, script, &opts.Setting, env)
@@ -121,25 +140,30 @@ func serve(conn *connection, log *logger, opts *Options) error {
 	return err
 }
 
-// receive reads the request's header block and checks what concerns the body.
-func receive(opts *Options) (scgi.Request, error) {
-	req, err := scgi.Receive(0, time.Now().Add(opts.HeaderTimeout))
+// tooLong is the refusal for a body of that length.
+func tooLong(length int64, opts *Options) error {
+	return refuse(413, "", "request body of "+itoa(length)+" bytes, the limit is "+itoa(opts.MaxBody))
+}
+
+// explainRequest makes a refusal of what is wrong with a request's header block,
+// or with the length of its body. io.EOF is none at all.
+func explainRequest(req *scgi.Request, err error, opts *Options) error {
 	syntax, isSyntax := errors.AsType[*scgi.SyntaxError](err)
 	switch {
 	case errors.Is(err, io.EOF):
-		return req, io.EOF
+		return io.EOF
 	case errors.Is(err, scgi.ErrTimeout):
-		return req, refuse(408, "", err.Error())
+		return refuse(408, "", err.Error())
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return req, refuse(400, "", "the connection ended inside the request's header block")
+		return refuse(400, "", "the connection ended inside the request's header block")
 	case isSyntax:
-		return req, refuse(400, "", "not an SCGI request: "+syntax.Error())
+		return refuse(400, "", "not an SCGI request: "+syntax.Error())
 	case err != nil:
-		return req, refuse(400, "", "read the request: "+err.Error())
+		return refuse(400, "", "read the request: "+err.Error())
 	case req.ContentLength > opts.MaxBody:
-		return req, refuse(413, "", "request body of "+itoa(req.ContentLength)+" bytes, the limit is "+itoa(opts.MaxBody))
+		return tooLong(req.ContentLength, opts)
 	}
-	return req, nil
+	return nil
 }
 
 // prepare finds the script and builds its environment.
@@ -153,10 +177,10 @@ func prepare(req *scgi.Request, log *logger, opts *Options) (*script, []string, 
 		return nil, nil, err
 	}
 	env, dropped := buildEnv(params, script, opts)
-	if len(differing) > 0 {
+	if differing = log.firstOf("differs", differing); len(differing) > 0 {
 		log.line(warning, script.name, "parameters that occur twice, with different values, of which the last counts: "+someOf(differing))
 	}
-	if len(dropped) > 0 {
+	if dropped = log.firstOf("dropped", dropped); len(dropped) > 0 {
 		log.line(warning, script.name, "parameters that are not CGI's were dropped: "+someOf(dropped))
 	}
 	return script, env, nil

@@ -41,15 +41,28 @@ func RunConfined(limits []Limit, argv []string) int {
 	return ExitTemporary
 }
 
+// forker starts a program, as syscall.ForkExec does. An error may be a
+// settingError as well.
+type forker func(path string, argv []string, attributes *syscall.ProcAttr) (pid int, err error)
+
+// fork is the forker of a process that starts one program: it adjusts itself
+// first.
+func (s *Setting) fork(path string, argv []string, attributes *syscall.ProcAttr) (pid int, err error) {
+	if err := s.adjust(); err != nil {
+		return 0, err
+	}
+	return syscall.ForkExec(path, argv, attributes)
+}
+
 // spawn starts a script with those descriptors, through RunConfined if it has
 // limits.
-func spawn(s *script, setting *Setting, attributes *syscall.ProcAttr) (pid int, err error) {
-	if err := setting.adjust(); err != nil {
-		return 0, notGranted(s.name, err)
-	}
+func spawn(s *script, setting *Setting, fork forker, attributes *syscall.ProcAttr) (pid int, err error) {
 	limits := setting.confining()
 	if len(limits) == 0 {
-		pid, err = syscall.ForkExec(s.path, s.argv, attributes)
+		pid, err = fork(s.path, s.argv, attributes)
+		if _, ok := errors.AsType[*settingError](err); ok {
+			return 0, notGranted(s.name, err)
+		}
 		if err != nil {
 			return 0, cannotRun(s, err)
 		}
@@ -61,7 +74,7 @@ func spawn(s *script, setting *Setting, attributes *syscall.ProcAttr) (pid int, 
 	}
 	defer unix.Close(report[0])
 	attributes.Files = append(attributes.Files, uintptr(report[1]))
-	pid, err = startConfined(s, limits, attributes)
+	pid, err = startConfined(s, limits, fork, attributes)
 	unix.Close(report[1])
 	if err != nil {
 		return 0, err
@@ -74,7 +87,7 @@ func spawn(s *script, setting *Setting, attributes *syscall.ProcAttr) (pid int, 
 }
 
 // startConfined starts RunConfined.
-func startConfined(s *script, limits []Limit, attributes *syscall.ProcAttr) (pid int, err error) {
+func startConfined(s *script, limits []Limit, fork forker, attributes *syscall.ProcAttr) (pid int, err error) {
 	self, err := ownPath()
 	if err != nil {
 		return 0, unable(s.name, "own path", err)
@@ -84,10 +97,13 @@ func startConfined(s *script, limits []Limit, attributes *syscall.ProcAttr) (pid
 		argv = append(argv, "--limit="+l.String())
 	}
 	argv = append(append(argv, "--"), s.argv...)
-	pid, err = syscall.ForkExec(self, argv, attributes)
+	pid, err = fork(self, argv, attributes)
+	_, refused := errors.AsType[*settingError](err)
 	switch {
 	case err == nil:
 		return pid, nil
+	case refused:
+		return 0, notGranted(s.name, err)
 	case unix.Access(self, unix.X_OK) != nil:
 		return 0, unable(s.name, "start "+self, err)
 	}

@@ -19,7 +19,12 @@ type connection struct {
 	in, out int  // file descriptors; the same socket, or a pair of anything
 	socket  bool // in and out are one socket
 	begun   bool // part of an answer is on its way
+	ended   bool // endAnswer has been called
 	done    bool // finish has been called
+
+	waiter *poller // nil waits in poll(2), and with it a thread
+	host   *host   // nil if this process serves this connection alone
+	front  *front  // nil unless the web server speaks FastCGI
 }
 
 // openConnection looks at what the process was started with. A socket on file
@@ -66,15 +71,45 @@ func (c *connection) nonBlocking() {
 	}
 }
 
-// write sends what it can without blocking. The connection must be writable if
-// it is not a socket.
+// request receives a request's header block.
+func (c *connection) request(deadline time.Time) (scgi.Request, error) {
+	if c.waiter == nil {
+		return scgi.Receive(c.in, deadline)
+	}
+	return scgi.ReceiveWaiting(c.in, deadline, func(deadline time.Time) error {
+		err := c.poll([]unix.PollFd{{Fd: int32(c.in), Events: unix.POLLIN}}, deadline) //nolint:gosec // a descriptor fits
+		if errors.Is(err, errTime) {
+			return scgi.ErrTimeout
+		}
+		return err
+	})
+}
+
+// write sends what it can of an answer without blocking. The connection must be
+// writable if it is not a socket. FastCGI may have taken more than it has sent: see
+// unsent.
 func (c *connection) write(p []byte) (int, error) {
+	if c.front != nil {
+		return c.front.write(p)
+	}
+	return c.send(p, nil)
+}
+
+// unsent reports whether bytes that write has taken are still to be sent.
+func (c *connection) unsent() bool { return c.front != nil && len(c.front.unsent) > 0 }
+
+// send sends what it can of p, and of q after it, without blocking. Both can be
+// given only to a socket.
+func (c *connection) send(p, q []byte) (int, error) {
 	for {
 		var n int
 		var err error
-		if c.socket {
+		switch {
+		case c.socket && q != nil:
+			n, err = unix.SendmsgBuffers(c.out, [][]byte{p, q}, nil, nil, unix.MSG_DONTWAIT)
+		case c.socket:
 			n, err = unix.SendmsgN(c.out, p, nil, nil, unix.MSG_DONTWAIT)
-		} else {
+		default:
 			n, err = unix.Write(c.out, p)
 		}
 		switch {
@@ -84,7 +119,7 @@ func (c *connection) write(p []byte) (int, error) {
 		case err != nil:
 			return 0, err
 		default:
-			c.begun = c.begun || n > 0
+			c.begun = c.begun || (n > 0 && c.front == nil) // its answers are not all that is sent
 			return n, nil
 		}
 	}
@@ -93,7 +128,7 @@ func (c *connection) write(p []byte) (int, error) {
 // writeAll sends all of p, or gives up at the deadline.
 func (c *connection) writeAll(p []byte, deadline time.Time) error {
 	for len(p) > 0 {
-		if err := poll([]unix.PollFd{{Fd: int32(c.out), Events: unix.POLLOUT}}, deadline); err != nil { //nolint:gosec // a descriptor fits
+		if err := c.poll([]unix.PollFd{{Fd: int32(c.out), Events: unix.POLLOUT}}, deadline); err != nil { //nolint:gosec // a descriptor fits
 			return err
 		}
 		n, err := c.write(p)
@@ -117,11 +152,12 @@ func (c *connection) refuse(err error, log *logger) {
 	}
 	r.reported = true
 	text := r.message
-	if r.status != 0 && !c.begun {
+	answers := r.status != 0 && !c.begun && (c.front == nil || c.front.id != 0)
+	if answers {
 		text += " (answered " + itoa(r.status) + ")"
 	}
 	log.line(failure, r.script, text)
-	if r.status != 0 && !c.begun {
+	if answers {
 		// The client may be gone; then there is nobody to tell.
 		_ = c.writeAll(errorAnswer(r.status), time.Now().Add(lingerTime))
 	}
@@ -138,6 +174,22 @@ func errorAnswer(status int) []byte {
 	return []byte(answer + "\r\n" + line + "\n")
 }
 
+// endAnswer says that no more will come.
+func (c *connection) endAnswer() {
+	if c.front != nil && !c.ended {
+		c.front.end(time.Now().Add(lingerTime))
+	}
+	switch {
+	case c.ended:
+	case c.front != nil && c.front.keep:
+	case c.socket:
+		_ = unix.Shutdown(c.out, unix.SHUT_WR) // nobody may be there any more
+	default:
+		_ = unix.Close(c.out)
+	}
+	c.ended = true
+}
+
 // finish ends the answer so that the client gets all of it: it says that no
 // more will come, then takes in what the client still sends until the client
 // closes. Closing with unread bytes would reset the connection instead, and an
@@ -148,12 +200,13 @@ func (c *connection) finish() {
 		return
 	}
 	c.done = true
+	c.endAnswer()
 	if !c.socket {
-		_ = unix.Close(c.out)
 		return
 	}
-	if unix.Shutdown(c.out, unix.SHUT_WR) == nil {
-		c.discard(time.Now().Add(lingerTime))
+	c.discard(time.Now().Add(lingerTime))
+	if c.host != nil {
+		return // which closes it
 	}
 	// Nothing is gained by an error here. The number stays taken, so that no
 	// later file becomes the standard input of anything.
@@ -169,13 +222,13 @@ func (c *connection) finish() {
 
 // discard reads until the other side closes, or the deadline.
 func (c *connection) discard(deadline time.Time) {
-	buf := make([]byte, 32<<10)
+	buf := make([]byte, 4<<10) // mostly there is nothing but the end
 	for {
 		n, _, err := unix.Recvfrom(c.in, buf, unix.MSG_DONTWAIT)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
-			if poll([]unix.PollFd{{Fd: int32(c.in), Events: unix.POLLIN}}, deadline) != nil { //nolint:gosec // a descriptor fits
+			if c.poll([]unix.PollFd{{Fd: int32(c.in), Events: unix.POLLIN}}, deadline) != nil { //nolint:gosec // a descriptor fits
 				return
 			}
 		case err != nil || n == 0 || time.Now().After(deadline):
@@ -188,6 +241,14 @@ func (c *connection) discard(deadline time.Time) {
 var errTime = errors.New("timed out")
 
 // poll waits until one of the descriptors has something to say, or errTime.
+func (c *connection) poll(pfds []unix.PollFd, deadline time.Time) error {
+	if c.waiter != nil {
+		return c.waiter.poll(pfds, deadline)
+	}
+	return poll(pfds, deadline)
+}
+
+// poll is connection.poll that keeps its thread while it waits.
 // Call it with pfds that keep their results where those matter.
 func poll(pfds []unix.PollFd, deadline time.Time) error {
 	for {

@@ -169,12 +169,13 @@ func firstOf(values ...string) string {
 //
 // HTTP_PROXY would be taken by client libraries for the proxy to use
 // (CVE-2016-5385 and its kin). The length and coding of the body are the
-// bridge's to say. Apache's proxy sends its own PATH and LD_LIBRARY_PATH.
+// bridge's to say. Apache's proxy sends its own PATH and LD_LIBRARY_PATH, and for FastCGI
+// the variable by which generated files tell it to find out the length of a body.
 func isSilent(name string) bool {
 	switch name {
 	case "HTTP_PROXY",
 		"HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE",
-		"SCGI", "PATH", "LD_LIBRARY_PATH":
+		"SCGI", "PATH", "LD_LIBRARY_PATH", "proxy-sendcl":
 		return true
 	}
 	return false

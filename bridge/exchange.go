@@ -1,20 +1,20 @@
 package bridge
 
 import (
-	"bytes"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"scgikit/internal/fastcgi"
 )
 
 // quietTime is how long an answer stays open after the script's end without a
 // word from it. A background process that the script has left behind would
 // otherwise keep the client waiting for as long as it has the output open.
 const quietTime = 200 * time.Millisecond
-
-// maxStderr is how much of a script's standard error is logged for a request.
-const maxStderr = 64 << 10
 
 // transferSize is how much of the answer is moved at a time.
 const transferSize = 1 << 20
@@ -32,7 +32,12 @@ type exchange struct {
 	headSent bool
 	pending  []byte // to be sent before anything else
 	blocked  bool   // the connection takes no more at present
+	bodyless bool   // HEAD: the answer is its head
+	size     int64  // of the whole answer; -1 is not known
+	sent     int64  // bytes of it
+	served   bool   // the client has all of the answer, and has gone
 	splices  bool   // the kernel moves the answer by itself
+	buf      []byte // for the answer where it does not
 
 	errLine   []byte // unfinished line of the standard error
 	errLogged int    // bytes of it so far
@@ -42,30 +47,48 @@ type exchange struct {
 }
 
 func newExchange(conn *connection, log *logger, s *script, opts *Options) *exchange {
-	return &exchange{conn: conn, log: log, script: s, opts: opts, splices: true}
+	return &exchange{conn: conn, log: log, script: s, opts: opts, splices: conn.front == nil}
 }
 
 // run starts the script and carries its answer to the client. When it returns
-// the connection is finished and the script has ended.
+// the client has been told the end of the answer, and the script has ended.
 func (x *exchange) run(env []string, length int64) error {
 	x.conn.nonBlocking()
-	stdin, err := x.openInput(length)
+	x.bodyless = slices.Contains(env, "REQUEST_METHOD=HEAD")
+	stdin, length, err := x.openInput(length)
 	if err != nil {
 		return err
 	}
-	if x.proc, err = start(x.script, &x.opts.Setting, stdin, env); err != nil {
+	defer x.close()
+	if x.conn.front != nil {
+		env = withLength(env, length)
+	}
+	fork := x.opts.Setting.fork
+	if x.conn.host != nil {
+		leave, err := x.conn.host.admit(x)
+		if err != nil {
+			unix.Close(stdin)
+			return err
+		}
+		defer leave()
+		fork = x.conn.host.fork
+	}
+	if x.proc, err = start(x.script, &x.opts.Setting, fork, stdin, env); err != nil {
 		return err
 	}
 	x.touch()
 	err = x.relay()
+	if errors.Is(err, errServed) {
+		x.served, err = true, nil
+	}
 	if err == nil {
-		x.conn.finish()
+		x.conn.endAnswer()
 		err = x.await()
 	}
 	if err != nil {
 		// The client first: it need not wait for a script that does not end.
 		x.conn.refuse(err, x.log)
-		x.conn.finish()
+		x.conn.endAnswer()
 		x.terminate()
 	}
 	x.drainStderr()
@@ -79,18 +102,42 @@ func (x *exchange) run(env []string, length int64) error {
 	return err
 }
 
-// openInput makes the script's standard input.
-func (x *exchange) openInput(length int64) (int, error) {
+// openInput makes the script's standard input, and returns how long the body is.
+func (x *exchange) openInput(length int64) (stdin int, known int64, err error) {
+	if length == unknownLength {
+		return x.inputToEnd()
+	}
 	if !x.opts.StreamBody || length == 0 {
-		return x.input(length)
+		stdin, err := x.input(length)
+		return stdin, length, err
 	}
 	fds, err := newPipe()
 	if err != nil {
-		return -1, unable(x.script.name, "pipe", err)
+		return -1, 0, unable(x.script.name, "pipe", err)
 	}
 	_ = unix.SetNonblock(fds[1], true)
 	x.upload = &upload{left: length, stdin: fds[1], spool: -1}
-	return fds[0], nil
+	return fds[0], length, nil
+}
+
+// withLength says how long a body is whose length was not known when the
+// environment was made.
+func withLength(env []string, length int64) []string {
+	const name = "CONTENT_LENGTH="
+	if length == 0 || slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, name) }) {
+		return env
+	}
+	return append(env, name+itoa(length))
+}
+
+// close closes what is open of the exchange but for the connection.
+func (x *exchange) close() {
+	if x.proc != nil {
+		x.proc.close()
+	}
+	if x.upload != nil {
+		x.upload.close()
+	}
 }
 
 // touch notes that something has moved.
@@ -111,9 +158,15 @@ const (
 
 // relay carries the answer until it is complete.
 func (x *exchange) relay() error {
+	if x.conn.front != nil && x.conn.front.waiting() {
+		// It has been received already, and wakes nobody.
+		if err := x.received(); err != nil {
+			return err
+		}
+	}
 	for {
 		pfds := x.interests()
-		err := poll(pfds[:], x.deadline())
+		err := x.conn.poll(pfds[:], x.deadline())
 		if errors.Is(err, errTime) {
 			if x.proc.ended && x.wantsOutput() && time.Since(x.heard) >= quietTime {
 				return x.outputEnds()
@@ -132,6 +185,18 @@ func (x *exchange) relay() error {
 	}
 }
 
+// received looks at what a FastCGI web server has sent.
+func (x *exchange) received() error {
+	if x.upload != nil && x.upload.left > 0 {
+		return x.moveBody(true)
+	}
+	if err := x.conn.front.watch(); err != nil {
+		return x.unwanted(err)
+	}
+	x.blocked = x.blocked || x.conn.unsent()
+	return nil
+}
+
 // interests says what relay waits for.
 func (x *exchange) interests() (pfds [pollCount]unix.PollFd) {
 	for i := range pfds {
@@ -147,11 +212,15 @@ func (x *exchange) interests() (pfds [pollCount]unix.PollFd) {
 	if !x.proc.ended {
 		want(pollExit, x.proc.exit, unix.POLLIN)
 	}
-	switch {
-	case x.blocked:
-		want(pollClient, x.conn.out, unix.POLLOUT)
-	case x.conn.socket && hangUpMeansGone:
-		want(pollClient, x.conn.out, 0)
+	var client int16
+	if x.blocked {
+		client |= unix.POLLOUT
+	}
+	if x.watches() {
+		client |= unix.POLLIN
+	}
+	if client != 0 || (x.conn.socket && hangUpMeansGone) {
+		want(pollClient, x.conn.out, client)
 	}
 	if x.upload != nil {
 		if x.upload.left > 0 {
@@ -162,6 +231,13 @@ func (x *exchange) interests() (pfds [pollCount]unix.PollFd) {
 		}
 	}
 	return pfds
+}
+
+// watches reports whether what the web server sends is looked at although there is
+// no body to come.
+func (x *exchange) watches() bool {
+	f := x.conn.front
+	return f != nil && !f.ended && (x.upload == nil || x.upload.left == 0)
 }
 
 // wantsOutput reports whether there is a use for more of the script's output:
@@ -191,6 +267,11 @@ func (x *exchange) handle(pfds *[pollCount]unix.PollFd) (done bool, err error) {
 	if x.conn.socket && pfds[pollClient].Revents&gone != 0 {
 		return false, x.clientGone()
 	}
+	if pfds[pollClient].Revents&unix.POLLIN != 0 {
+		if err := x.received(); err != nil {
+			return false, err
+		}
+	}
 	if pfds[pollBody].Revents != 0 || pfds[pollStdin].Revents != 0 {
 		if err := x.moveBody(pfds[pollBody].Revents != 0); err != nil {
 			return false, err
@@ -210,7 +291,27 @@ func (x *exchange) handle(pfds *[pollCount]unix.PollFd) (done bool, err error) {
 	return x.transfer()
 }
 
+// unwanted is the refusal for what a FastCGI web server has sent beside the body.
+func (x *exchange) unwanted(err error) error {
+	if errors.Is(err, errAborted) {
+		return refuse(0, x.script.name, err.Error()+"; the script is ended")
+	}
+	x.conn.front.fail()
+	return refuse(0, x.script.name, "not FastCGI any more: "+err.Error()+"; the script is ended")
+}
+
+// errServed is a client that has gone with the whole answer, as nginx does when it
+// has as many bytes as the head has announced, or the head where that is all.
+// What the script still does is its own affair.
+var errServed = errors.New("the client has the whole answer")
+
 func (x *exchange) clientGone() error {
+	if x.conn.host != nil && x.conn.host.isCut() {
+		return refuse(0, x.script.name, "the bridge ends, and waits no longer; the script is ended")
+	}
+	if x.headSent && x.size >= 0 && x.sent >= x.size && !x.conn.unsent() {
+		return errServed
+	}
 	return refuse(0, x.script.name, "the client closed the connection before the answer was complete; the script is ended")
 }
 
@@ -232,14 +333,14 @@ func (x *exchange) readHead() error {
 	}
 	x.touch()
 	x.head = x.head[:len(x.head)+n]
-	answer, err := rewriteHead(x.head, x.opts.AddStatus)
+	answer, size, err := rewriteHead(x.head, x.opts.AddStatus, x.bodyless)
 	if errors.Is(err, errHeadShort) {
 		return nil
 	}
 	if err != nil {
 		return refuse(502, x.script.name, "bad answer: "+err.Error())
 	}
-	x.head, x.headSent, x.pending = nil, true, answer
+	x.head, x.headSent, x.pending, x.size = nil, true, answer, size
 	return x.flush()
 }
 
@@ -261,6 +362,12 @@ func (x *exchange) flush() error {
 	if x.upload != nil && x.upload.left > 0 {
 		return nil // see upload
 	}
+	if f := x.conn.front; f != nil {
+		if f.flush() != nil {
+			return x.clientGone()
+		}
+		x.blocked = len(f.unsent) > 0
+	}
 	for len(x.pending) > 0 {
 		n, err := x.conn.write(x.pending)
 		if err != nil {
@@ -271,7 +378,12 @@ func (x *exchange) flush() error {
 			return nil
 		}
 		x.touch()
+		x.sent += int64(n)
 		x.pending = x.pending[n:]
+		if x.conn.unsent() {
+			x.blocked = true
+			return nil
+		}
 		if !x.conn.socket && len(x.pending) > 0 {
 			x.blocked = true // it may not be writable any more
 			return nil
@@ -289,6 +401,7 @@ func (x *exchange) transfer() (done bool, err error) {
 			return true, nil
 		case err == nil:
 			x.touch()
+			x.sent += n
 			return false, nil
 		case errors.Is(err, unix.EAGAIN):
 			x.blocked = true // there is output, so it is the client
@@ -300,8 +413,13 @@ func (x *exchange) transfer() (done bool, err error) {
 		}
 		x.splices = false
 	}
-	buf := make([]byte, bodyBuffer)
-	n, err := readPipe(x.proc.stdout, buf)
+	if x.buf == nil {
+		x.buf = make([]byte, bodyBuffer)
+		if x.conn.front != nil {
+			x.buf = x.buf[:fastcgi.MaxContent]
+		}
+	}
+	n, err := readPipe(x.proc.stdout, x.buf)
 	if err != nil {
 		return false, unable(x.script.name, "read the script's output", err)
 	}
@@ -309,128 +427,6 @@ func (x *exchange) transfer() (done bool, err error) {
 		return true, nil
 	}
 	x.touch()
-	x.pending = buf[:n]
+	x.pending = x.buf[:n]
 	return false, x.flush()
-}
-
-// await waits for the script's end after its answer. One that goes on for
-// longer than the timeout is ended.
-func (x *exchange) await() error {
-	x.touch()
-	unix.Close(x.proc.stdout)
-	x.proc.stdout = -1
-	for !x.proc.ended {
-		pfds := x.endInterests()
-		err := poll(pfds, x.progress.Add(x.opts.Timeout))
-		if errors.Is(err, errTime) {
-			return refuse(0, x.script.name, "still running "+x.opts.Timeout.String()+" after the end of its answer: it is ended")
-		}
-		if err != nil {
-			return unable(x.script.name, "poll", err)
-		}
-		x.handleEnd(pfds)
-	}
-	return nil
-}
-
-// terminate ends the script and everything in its process group: it asks, waits
-// a little, and then does not ask any more. What a script that has ended by
-// itself has left behind is left alone, as after a good answer.
-func (x *exchange) terminate() {
-	if x.proc.ended {
-		return
-	}
-	x.proc.kill(unix.SIGTERM)
-	x.proc.kill(unix.SIGCONT) // a stopped process does not see the first one
-	if x.proc.stdout >= 0 {
-		unix.Close(x.proc.stdout)
-		x.proc.stdout = -1
-	}
-	deadline := time.Now().Add(killAfter)
-	for !x.proc.ended {
-		pfds := x.endInterests()
-		if poll(pfds, deadline) != nil {
-			break
-		}
-		x.handleEnd(pfds)
-	}
-	x.proc.kill(unix.SIGKILL)
-	x.proc.ended = true
-}
-
-// endInterests says what await and terminate wait for.
-func (x *exchange) endInterests() []unix.PollFd {
-	return []unix.PollFd{
-		{Fd: int32(x.proc.exit), Events: unix.POLLIN},   //nolint:gosec // a descriptor fits
-		{Fd: int32(x.proc.stderr), Events: unix.POLLIN}, //nolint:gosec // a descriptor fits
-	}
-}
-
-func (x *exchange) handleEnd(pfds []unix.PollFd) {
-	if pfds[0].Revents != 0 {
-		x.proc.ended = true
-	}
-	if pfds[1].Revents != 0 {
-		x.readStderr()
-	}
-}
-
-// readStderr logs what the script has said. At its end the descriptor becomes
-// -1, which poll passes over.
-func (x *exchange) readStderr() {
-	buf := make([]byte, 4096)
-	n, err := readPipe(x.proc.stderr, buf)
-	if err != nil || n == 0 {
-		unix.Close(x.proc.stderr)
-		x.proc.stderr = -1
-		return
-	}
-	x.errLine = append(x.errLine, buf[:n]...)
-	for {
-		line, rest, found := bytes.Cut(x.errLine, []byte{'\n'})
-		if !found && len(x.errLine) < maxLogLine {
-			return
-		}
-		x.logStderr(line)
-		x.errLine = rest
-	}
-}
-
-// logStderr logs one line, unless the script has had its share.
-func (x *exchange) logStderr(line []byte) {
-	before := x.errLogged
-	x.errLogged += len(line) + 1
-	switch {
-	case before > maxStderr:
-	case x.errLogged > maxStderr:
-		x.log.line(warning, x.script.name, "more than "+itoa(maxStderr)+" bytes on standard error; the rest is not logged")
-	default:
-		x.log.scriptLine(x.script.name, x.proc.pid, string(bytes.TrimSuffix(line, []byte{'\r'})))
-	}
-}
-
-// drainStderr logs what is left when the script has ended. A background process
-// may keep the pipe open; it is not waited for.
-func (x *exchange) drainStderr() {
-	for x.proc.stderr >= 0 {
-		pfds := []unix.PollFd{{Fd: int32(x.proc.stderr), Events: unix.POLLIN}} //nolint:gosec // a descriptor fits
-		if poll(pfds, time.Time{}) != nil {
-			break
-		}
-		x.readStderr()
-	}
-	if len(x.errLine) > 0 {
-		x.logStderr(x.errLine)
-		x.errLine = nil
-	}
-}
-
-// readPipe reads from a descriptor that poll has found readable.
-func readPipe(fd int, buf []byte) (int, error) {
-	for {
-		n, err := unix.Read(fd, buf)
-		if !errors.Is(err, unix.EINTR) {
-			return n, err
-		}
-	}
 }

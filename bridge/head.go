@@ -21,41 +21,43 @@ var errHeadShort = errors.New("the head of the answer is not complete")
 // resolves "Location: /x" by itself, and a 1xx status or a Transfer-Encoding
 // breaks the protocol to the browser behind all of them. So there is exactly one
 // status, in the first line, and no field that is about the connection.
-func rewriteHead(output []byte, addStatus bool) ([]byte, error) {
+func rewriteHead(output []byte, addStatus, bodyless bool) (answer []byte, size int64, err error) {
 	for {
 		end := scgi.HeadEnd(output)
 		if end == 0 && len(output) < maxHead {
-			return nil, errHeadShort
+			return nil, 0, errHeadShort
 		}
 		if end == 0 || end > maxHead {
-			return nil, scgi.ErrHeadSize
+			return nil, 0, scgi.ErrHeadSize
 		}
 		head, err := scgi.ParseHead(output[:end])
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		output = output[end:]
 		if head.Status == 0 || head.Status >= 200 { // what an interim response precedes is the answer
-			return appendHead(head, output, addStatus)
+			return appendHead(head, output, addStatus, bodyless)
 		}
 	}
 }
 
-func appendHead(head scgi.Head, rest []byte, addStatus bool) ([]byte, error) {
-	answer := make([]byte, 0, len(rest)+1024)
+func appendHead(head scgi.Head, rest []byte, addStatus, bodyless bool) (answer []byte, size int64, err error) {
+	answer = make([]byte, 0, len(rest)+1024)
+	status, reason := head.Effective()
 	if head.Status != 0 || addStatus {
-		status, reason := head.Effective()
 		answer = append(answer, "Status: "+itoa(status)+" "+reason+"\r\n"...)
 	}
-	length := ""
+	length, announced := "", int64(-1)
 	for _, h := range head.Header {
 		if isHopByHop(h.Name) {
 			continue
 		}
 		if strings.EqualFold(h.Name, "Content-Length") {
-			if _, ok := scgi.ParseLength(h.Value); !ok || (length != "" && length != h.Value) {
-				return nil, errors.New("bad Content-Length " + quote(h.Value))
+			n, ok := scgi.ParseLength(h.Value)
+			if !ok || (length != "" && length != h.Value) {
+				return nil, 0, errors.New("bad Content-Length " + quote(h.Value))
 			}
+			announced = n
 			if length != "" {
 				continue
 			}
@@ -67,7 +69,13 @@ func appendHead(head scgi.Head, rest []byte, addStatus bool) ([]byte, error) {
 		answer = append(answer, "\r\n"...)
 	}
 	answer = append(answer, "\r\n"...)
-	return append(answer, rest...), nil
+	if bodyless || status == 204 || status == 304 { // RFC 9112 section 6.3
+		announced = 0
+	}
+	if size = -1; announced >= 0 {
+		size = int64(len(answer)) + announced
+	}
+	return append(answer, rest...), size, nil
 }
 
 // isHopByHop reports whether a field is about a connection, and so not the

@@ -2,7 +2,9 @@ package bridge
 
 import (
 	"os"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -30,6 +32,37 @@ const maxLogLine = 2048
 type logger struct {
 	kind logKind
 	pid  string
+	told *told // nil if this process serves one connection
+}
+
+// told is what has been said once, and is not said again.
+type told struct {
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+// maxTold bounds it: names come from the web server, and what decides there may be
+// the client.
+const maxTold = 1024
+
+// first reports whether something is said for the first time. When much has been
+// said, nothing is any more.
+func (l *logger) first(what string) bool {
+	if l.told == nil {
+		return true
+	}
+	l.told.mu.Lock()
+	defer l.told.mu.Unlock()
+	if l.told.seen[what] || len(l.told.seen) >= maxTold {
+		return false
+	}
+	l.told.seen[what] = true
+	return true
+}
+
+// firstOf returns those names of which something is said for the first time.
+func (l *logger) firstOf(what string, names []string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return !l.first(what + " " + name) })
 }
 
 // logKind is what file descriptor 2 is.
@@ -46,7 +79,7 @@ const (
 // file; without one, standard error as it is, unless that is the connection, as
 // under inetd, where a line on it would become a line of the answer, or the null
 // device; then syslog; else nowhere. A file that can not be opened is reported in one of the
-// other places, so that a full disk does not take the app down.
+// other places (conn may be nil: there is none yet), so that a full disk does not take the app down.
 func openLog(conn *connection, path string) *logger {
 	log := &logger{pid: strconv.Itoa(os.Getpid())}
 	var err error
@@ -56,7 +89,7 @@ func openLog(conn *connection, path string) *logger {
 			return log
 		}
 	}
-	if conn.is(2) || isNull(2) {
+	if (conn != nil && conn.is(2)) || isNull(2) {
 		log.kind = openSyslog()
 	}
 	if err != nil {

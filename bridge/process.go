@@ -26,7 +26,7 @@ type process struct {
 }
 
 // start runs a script with that standard input, which it takes over.
-func start(s *script, setting *Setting, stdin int, env []string) (*process, error) {
+func start(s *script, setting *Setting, fork forker, stdin int, env []string) (*process, error) {
 	defer unix.Close(stdin)
 	out, err := newPipe()
 	if err != nil {
@@ -40,7 +40,7 @@ func start(s *script, setting *Setting, stdin int, env []string) (*process, erro
 	}
 	defer unix.Close(errs[1])
 	p := &process{stdout: out[0], stderr: errs[0], exit: -1}
-	p.pid, err = spawn(s, setting, &syscall.ProcAttr{
+	p.pid, err = spawn(s, setting, fork, &syscall.ProcAttr{
 		Dir:   s.dir(),
 		Env:   env,
 		Files: []uintptr{uintptr(stdin), uintptr(out[1]), uintptr(errs[1])},
@@ -54,6 +54,8 @@ func start(s *script, setting *Setting, stdin int, env []string) (*process, erro
 	if p.exit < 0 {
 		if err := p.watch(); err != nil {
 			p.kill(syscall.SIGKILL)
+			reap(p.pid)
+			p.close()
 			return nil, unable(s.name, "pipe", err)
 		}
 	}
@@ -84,6 +86,21 @@ func (p *process) wait() {
 	} else {
 		p.status = reap(p.pid)
 	}
+}
+
+// close closes the descriptors. A background process of the script may have the
+// other ends.
+func (p *process) close() {
+	p.stdout, p.stderr, p.exit = closed(p.stdout), closed(p.stderr), closed(p.exit)
+}
+
+// closed closes a descriptor, if it is one, and returns what stands for none:
+// poll passes over it.
+func closed(fd int) int {
+	if fd >= 0 {
+		unix.Close(fd)
+	}
+	return -1
 }
 
 // reap waits for the end of a child and takes its status.
@@ -179,4 +196,14 @@ func handOff(conn *connection, s *script, setting *Setting, env []string) error 
 		return notGranted(s.name, err)
 	}
 	return cannotRun(s, err)
+}
+
+// readPipe reads from a descriptor that poll has found readable.
+func readPipe(fd int, buf []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, buf)
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
 }

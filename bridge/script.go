@@ -70,10 +70,13 @@ func single(path string, p *params, opts *Options, log *logger) (*script, error)
 	if !info.Mode().IsRegular() {
 		return nil, refuse(403, s.name, path+" is not a file")
 	}
-	if dir, err := os.Stat(filepath.Dir(path)); err == nil && dir.Mode().Perm()&0o002 != 0 {
-		return nil, refuse(403, s.name, "folder "+filepath.Dir(path)+" can be written by everybody")
+	c := checks{opts.Allow, log}
+	if dir, err := os.Stat(filepath.Dir(path)); err == nil {
+		if err := c.folder(s.name, filepath.Dir(path), dir); err != nil {
+			return nil, err
+		}
 	}
-	if err := checkFile(s.name, info, log); err != nil {
+	if err := c.file(s.name, info); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -85,7 +88,7 @@ type folder struct {
 	root   *os.Root // confines every look-up to it
 	owner  uint32
 	follow bool
-	log    *logger
+	checks checks
 }
 
 func openFolder(path string, opts *Options, log *logger) (*folder, error) {
@@ -93,11 +96,11 @@ func openFolder(path string, opts *Options, log *logger) (*folder, error) {
 	if err != nil {
 		return nil, refuse(500, "", "folder of scripts: "+err.Error())
 	}
-	f := &folder{path: strings.TrimRight(path, "/"), root: root, follow: opts.FollowSymlinks, log: log}
+	f := &folder{path: strings.TrimRight(path, "/"), root: root, follow: opts.FollowSymlinks, checks: checks{opts.Allow, log}}
 	info, err := root.Stat(".")
 	if err == nil {
 		f.owner = ownerOf(info)
-		err = f.checkFolder(path, info)
+		err = f.checks.folder("", path, info)
 	}
 	if err != nil {
 		root.Close()
@@ -146,7 +149,7 @@ func (f *folder) walk(path, base string) (*script, error) {
 	at := "" // relative path of what has been looked at
 	for rest := strings.TrimLeft(path, "/"); rest != ""; {
 		part, after, more := strings.Cut(rest, "/")
-		if err := checkName(part); err != nil {
+		if err := f.checks.name(part); err != nil {
 			return nil, err
 		}
 		at = filepath.Join(at, part)
@@ -158,7 +161,7 @@ func (f *folder) walk(path, base string) (*script, error) {
 			if err := f.checkOwner(at, info); err != nil {
 				return nil, err
 			}
-			if err := checkFile(at, info, f.log); err != nil {
+			if err := f.checks.file(at, info); err != nil {
 				return nil, err
 			}
 			s := &script{path: f.path + "/" + at, name: at, scriptName: base + "/" + at}
@@ -187,7 +190,7 @@ func (f *folder) look(at string) (os.FileInfo, error) {
 	case info.Mode()&fs.ModeSymlink != 0:
 		return nil, refuse(403, at, "a symbolic link; --follow-symlinks allows those that stay in the folder")
 	case info.IsDir():
-		return info, f.checkFolder(f.path+"/"+at, info)
+		return info, f.checks.folder(at, f.path+"/"+at, info)
 	case !info.Mode().IsRegular():
 		return nil, refuse(403, at, "not a file")
 	}
@@ -219,16 +222,17 @@ func (f *folder) resolve(at string) (os.FileInfo, error) {
 		if info, err = strict.look(real[:i]); err != nil {
 			return nil, err
 		}
-		if err := checkName(filepath.Base(real[:i])); err != nil {
+		if err := f.checks.name(filepath.Base(real[:i])); err != nil {
 			return nil, err
 		}
 	}
 	return info, nil
 }
 
-func (f *folder) checkFolder(path string, info os.FileInfo) error {
+// folder refuses a folder in which everybody can put scripts.
+func (c *checks) folder(name, path string, info os.FileInfo) error {
 	if info.Mode().Perm()&0o002 != 0 {
-		return refuse(403, "", "folder "+path+" can be written by everybody")
+		return c.refuse(AllowWritable, name, "folder "+path+" can be written by everybody")
 	}
 	return nil
 }
@@ -238,7 +242,7 @@ func (f *folder) checkFolder(path string, info os.FileInfo) error {
 func (f *folder) checkOwner(at string, info os.FileInfo) error {
 	owner := ownerOf(info)
 	if owner != 0 && owner != f.owner && owner != uint32(os.Geteuid()) { //nolint:gosec // a user's number fits
-		return refuse(403, at, "belongs to user "+itoa(int64(owner))+", who owns neither the folder nor this process")
+		return f.checks.refuse(AllowOwner, at, "belongs to user "+itoa(int64(owner))+", who owns neither the folder nor this process")
 	}
 	return nil
 }
@@ -250,38 +254,56 @@ func ownerOf(info os.FileInfo) uint32 {
 	return 0
 }
 
-// checkFile refuses a program that everybody can change, one that would run as
+// file refuses a program that everybody can change, one that would run as
 // somebody else, and one that can not run.
-func checkFile(name string, info os.FileInfo, log *logger) error {
+func (c *checks) file(name string, info os.FileInfo) error {
 	mode := info.Mode()
-	switch {
-	case mode.Perm()&0o002 != 0:
-		return refuse(403, name, "can be written by everybody")
-	case mode&(fs.ModeSetuid|fs.ModeSetgid) != 0:
-		return refuse(403, name, "is set-uid or set-gid")
-	case mode.Perm()&0o111 == 0:
+	if mode.Perm()&0o002 != 0 {
+		if err := c.refuse(AllowWritable, name, "can be written by everybody"); err != nil {
+			return err
+		}
+	}
+	if mode&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
+		if err := c.refuse(AllowSetuid, name, "is set-uid or set-gid"); err != nil {
+			return err
+		}
+	}
+	if mode.Perm()&0o111 == 0 {
 		return refuse(403, name, "not executable: chmod +x it")
-	case mode.Perm()&0o020 != 0:
-		log.line(warning, name, "can be written by its group")
+	}
+	if mode.Perm()&0o022 == 0o020 && c.log.first("group "+name) {
+		c.log.line(warning, name, "can be written by its group")
 	}
 	return nil
 }
 
-// checkName refuses names that are no scripts: hidden files, and the copies
-// that editors, patch and package managers leave beside a script.
-func checkName(name string) error {
-	bad := name == "" || name[0] == '.' || strings.HasSuffix(name, "~") || (name[0] == '#' && strings.HasSuffix(name, "#"))
+// name refuses names that are no scripts: hidden files, and the copies that
+// editors, patch and package managers leave beside a script.
+func (c *checks) name(name string) error {
+	if name == "" || name == "." || name == ".." {
+		return refuse(403, name, "no name of a file")
+	}
+	if name[0] == '.' {
+		if err := c.refuse(AllowHidden, name, "a hidden file"); err != nil {
+			return err
+		}
+	}
+	if isBackup(name) {
+		return c.refuse(AllowBackup, name, "named like a backup copy")
+	}
+	return nil
+}
+
+func isBackup(name string) bool {
+	is := strings.HasSuffix(name, "~") || (name[0] == '#' && strings.HasSuffix(name, "#"))
 	for _, suffix := range [...]string{".bak", ".orig", ".rej", ".swp"} {
-		bad = bad || strings.HasSuffix(name, suffix)
+		is = is || strings.HasSuffix(name, suffix)
 	}
 	for _, part := range [...]string{".dpkg-", ".rpm"} { // .dpkg-old, .rpmnew …
 		i := strings.LastIndex(name, part)
-		bad = bad || (i >= 0 && strings.IndexByte(name[i+1:], '.') < 0)
+		is = is || (i >= 0 && strings.IndexByte(name[i+1:], '.') < 0)
 	}
-	if bad {
-		return refuse(403, name, "a hidden file or a backup copy")
-	}
-	return nil
+	return is
 }
 
 // cannotLook is the refusal for a file that could not be looked at.

@@ -203,6 +203,46 @@ func TestFindScriptRefusals(t *testing.T) {
 	checkRefusal(t, &Options{Path: dir + "/hello", Mount: "/cgi"}, "/hello", 403, "folder "+dir+" can be written by everybody")
 }
 
+// Each exception lets run what it names, and nothing else.
+func TestExceptions(t *testing.T) {
+	dir := site(t)
+	files := map[Exception][]string{
+		AllowHidden:   {".hidden", ".git/hook"},
+		AllowBackup:   {"hello~", "#hello#", "hello.bak", "hello.orig", "hello.rej", "hello.swp", "hello.dpkg-old", "hello.rpmnew", "sub/hello~"},
+		AllowWritable: {"all-write", "open/tool"},
+		AllowSetuid:   {"setuid", "setgid"},
+		AllowOwner:    nil, // see TestOwner
+	}
+	for _, allowed := range Exceptions() {
+		opts := &Options{Path: dir + "/", Mount: "/cgi", Allow: []Exception{allowed}}
+		for kind, names := range files {
+			for _, name := range names {
+				if kind != allowed {
+					checkRefusal(t, opts, "/"+name, 403, "; --allow "+string(kind)+" runs it nevertheless")
+					continue
+				}
+				s, err := findScript(request(t, "SCRIPT_NAME", "/cgi/"+name), opts, quiet)
+				if err != nil || s.path != dir+"/"+name {
+					t.Errorf("%s: %+v, %v", name, s, err)
+				}
+			}
+		}
+		for _, path := range []string{"/../secret", "/./hello", "/.."} {
+			checkRefusal(t, opts, path, 403, ". or ..")
+		}
+		checkRefusal(t, opts, "/plain", 403, "not executable")
+		checkRefusal(t, opts, "/link-out", 403, "a symbolic link")
+	}
+	// One program is named by who starts this, so that its name is no matter.
+	for name, allowed := range map[string]Exception{"all-write": AllowWritable, "open/tool": AllowWritable, "setuid": AllowSetuid} {
+		path := filepath.Join(dir, name)
+		checkRefusal(t, &Options{Path: path}, "", 403, "--allow "+string(allowed))
+		if _, err := findScript(request(t, "SCRIPT_NAME", "/x"), &Options{Path: path, Allow: []Exception{allowed}}, quiet); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func checkRefusal(t *testing.T, opts *Options, path string, status int, log string) {
 	t.Helper()
 	s, err := findScript(request(t, "SCRIPT_NAME", "/cgi"+path), opts, quiet)
@@ -238,7 +278,10 @@ func TestOwner(t *testing.T) {
 		}
 	}
 	chown(dir+"/hello", 12345)
-	checkRefusal(t, opts, "/hello", 403, "belongs to user 12345")
+	checkRefusal(t, opts, "/hello", 403, "belongs to user 12345, who owns neither the folder nor this process; --allow owner")
+	if _, err := findScript(request(t, "SCRIPT_NAME", "/cgi/hello"), &Options{Path: dir + "/", Mount: "/cgi", Allow: []Exception{AllowOwner}}, quiet); err != nil {
+		t.Error(err)
+	}
 	chown(dir, 12345)
 	if _, err := findScript(request(t, "SCRIPT_NAME", "/cgi/hello"), opts, quiet); err != nil {
 		t.Errorf("the owner of the folder may have scripts in it: %v", err)

@@ -4,6 +4,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -46,16 +47,21 @@ func closeInherited() {
 // in the background with SIGINT ignored, and posix_spawn of glibc leaves the two
 // signals that it keeps for itself (32 and 33) ignored; what is ignored stays so
 // across exec. Go resets the signals that it handles; these it leaves as they
-// are. A zeroed structure is the default action on every architecture.
+// are. A zeroed structure is the default action on every architecture. A signal
+// that Go handles for this process must be among those that are left out: it would
+// not be handled any more.
 //
 // Source: glibc sysdeps/unix/sysv/linux/spawni.c, __spawni_child.
-func resetSignals() {
+func resetSignals(but ...syscall.Signal) {
 	var action [64]byte
 	size := uintptr(8) // of the kernel's set of signals
 	if strings.HasPrefix(runtime.GOARCH, "mips") {
 		size = 16
 	}
 	for _, sig := range [...]syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, 32, 33} {
+		if slices.Contains(but, sig) {
+			continue
+		}
 		_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, size, 0, 0) //nolint:gosec // the kernel only reads it
 	}
 	var none unix.Sigset_t
@@ -66,6 +72,12 @@ func resetSignals() {
 // bridge dies, and asks for a descriptor that tells of its end.
 func childAttributes(exit *int) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, PidFD: exit}
+}
+
+// accept takes a connection that has arrived.
+func accept(listener int) (fd int, err error) {
+	fd, _, err = unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	return fd, err
 }
 
 // The numbers of limits.

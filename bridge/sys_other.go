@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,7 +32,7 @@ func closeInherited() { closeEach() }
 
 // resetSignals makes Go handle the signals that the starter ignores, because
 // those that it handles have their default meaning in the script.
-func resetSignals() {
+func resetSignals(...syscall.Signal) {
 	handled := make(chan os.Signal, 1) // nobody reads it: this process goes on
 	signal.Notify(handled, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU)
 	for _, sig := range [...]syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
@@ -42,6 +43,29 @@ func resetSignals() {
 }
 
 func childAttributes(*int) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// accept takes a connection that has arrived.
+func accept(listener int) (fd int, err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if fd, _, err = unix.Accept(listener); err == nil {
+		unix.CloseOnExec(fd)
+		err = unix.SetNonblock(fd, true)
+	}
+	return fd, err
+}
+
+// poller would wait without a thread.
+type poller struct{}
+
+// newPoller returns nil: a connection waits in poll(2) here, with a thread.
+func newPoller() (*poller, error) { return nil, nil } //nolint:nilnil // nil is a kind of waiter
+
+func (*poller) poll(pfds []unix.PollFd, deadline time.Time) error { return poll(pfds, deadline) }
+
+func (*poller) forget() {}
+
+func (*poller) close() {}
 
 // execUnder sets limits of this process and becomes a program. Beside this
 // goroutine nothing runs then that could meet those limits.

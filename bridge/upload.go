@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"io"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,9 +30,12 @@ func (u *upload) waiting() bool { return u.stdin >= 0 && u.gave < u.wrote }
 // script what it takes.
 func (x *exchange) moveBody(arrived bool) error {
 	u := x.upload
-	if arrived {
+	for arrived {
 		buf := make([]byte, min(u.left, bodyBuffer))
 		n, err := x.conn.read(buf)
+		if err != nil && x.conn.front != nil {
+			return x.brokenBody(err)
+		}
 		if err != nil {
 			return refuse(400, x.script.name, "the connection ended inside the request body; the script is ended")
 		}
@@ -42,6 +46,8 @@ func (x *exchange) moveBody(arrived bool) error {
 		if err := u.take(buf[:n]); err != nil {
 			return unable(x.script.name, "temporary file for the request body", err)
 		}
+		// What was received and not looked at wakes nobody.
+		arrived = n > 0 && u.left > 0 && x.conn.front != nil && x.conn.front.waiting()
 	}
 	if u.waiting() {
 		moved, err := u.feed()
@@ -59,6 +65,17 @@ func (x *exchange) moveBody(arrived bool) error {
 		return x.flush() // a head that was held back
 	}
 	return nil
+}
+
+// brokenBody is the refusal for a FastCGI body that has ended early.
+func (x *exchange) brokenBody(err error) error {
+	switch {
+	case x.conn.front.stdinDone:
+		return refuse(400, x.script.name, "the request body is shorter than CONTENT_LENGTH; the script is ended")
+	case errors.Is(err, io.EOF):
+		return refuse(400, x.script.name, "the connection ended inside the request body; the script is ended")
+	}
+	return x.unwanted(err)
 }
 
 // take passes bytes to the script, and the rest to the file.
@@ -105,9 +122,10 @@ func (u *upload) give(p []byte) int {
 	return max(n, 0)
 }
 
-func (u *upload) closeInput() {
-	if u.stdin >= 0 {
-		unix.Close(u.stdin)
-		u.stdin = -1
-	}
+func (u *upload) closeInput() { u.stdin = closed(u.stdin) }
+
+// close closes what is open.
+func (u *upload) close() {
+	u.closeInput()
+	u.spool = closed(u.spool)
 }

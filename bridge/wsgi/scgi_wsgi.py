@@ -1,9 +1,10 @@
-"""SCGI -> WSGI, for one request on file descriptor 0 (PEP 3333).
+"""SCGI -> WSGI (PEP 3333).
 
-scgi-run starts this with the connection as standard input, the log as standard
-error, and its settings as NAME=VALUE arguments. It needs the standard library
-only, and imports little of it: an interpreter is started for each request, and
-what is imported here is paid each time.
+scgi-run starts this with the log as standard error and its settings as NAME=VALUE
+arguments: for one request with the connection as standard input, or, with
+resident.py behind it, with listening sockets. It needs the standard library only,
+and imports little of it: for one request an interpreter is started, and what is
+imported here is paid each time.
 
 Values of the request are bytes; in the environ they are str with one character
 a byte, as PEP 3333 has them. They are never decoded as UTF-8.
@@ -26,6 +27,9 @@ except ImportError:
 MAX_HEADER_BYTES = 262144
 LINGER_TIME = 2.0
 CHUNK = 65536
+FIRST = 16384  # what the first read of a connection takes
+COPIED = 32768  # a head is sent in one piece with a chunk that is not longer
+REMEMBERED = 1000  # checked names and statuses that are not checked again
 
 # Fields about the connection are the web server's to send (RFC 9110 section
 # 7.6.1), and the status has its own place.
@@ -41,6 +45,8 @@ TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ
 DROPPED = frozenset((
     "HTTP_PROXY", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE",
     "SCGI", "PATH", "LD_LIBRARY_PATH"))
+
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 
 # Names that must not say two things.
 SINGLE = frozenset(("CONTENT_LENGTH", "SCRIPT_FILENAME", "REMOTE_USER", "REQUEST_METHOD"))
@@ -109,22 +115,29 @@ class Connection:
 
     def receive(self, size, deadline):
         """Return up to size bytes, b"" at the end."""
-        if self.buffer:
-            data, self.buffer = self.buffer[:size], self.buffer[size:]
-            return data
         if not self.wait(deadline):
             raise Refused(408, "the request did not arrive in time")
         return os.read(self.reader, size)
 
-    def read_exactly(self, size, deadline):
-        pieces = []
-        while size:
-            data = self.receive(min(size, CHUNK), deadline)
-            if not data:
-                raise Refused(400, "the connection ended inside the request's header block")
-            pieces.append(data)
-            size -= len(data)
-        return b"".join(pieces)
+    def receive_head(self, size, deadline):
+        """The same, of the header block."""
+        try:
+            return self.receive(size, deadline)
+        except ConnectionError:
+            return b""
+
+    def receive_body(self, size):
+        """The same, of the body."""
+        alive(self.timeout)
+        return self.receive(size, time.monotonic() + self.timeout)
+
+    def send_both(self, head, data):
+        """Send a head and what follows it."""
+        if len(data) <= COPIED:
+            self.send(head + data)
+        else:
+            self.send(head)
+            self.send(data)
 
     def send(self, data):
         """Send all of data."""
@@ -195,32 +208,53 @@ class Connection:
 
 
 def read_request(connection, timeout):
-    """Read one header block, strictly, and not one byte beyond it.
+    """Read one header block, strictly. What came behind it is left in the
+    connection's buffer.
 
-    Return the parameters as (name, value) pairs of bytes.
+    Return it, without its length, or None if the client said nothing.
     """
-    deadline = time.monotonic() + timeout
-    prefix = b""
-    while not prefix.endswith(b":"):
-        byte = connection.receive(1, deadline)
-        if not byte:
-            if prefix:
-                raise Refused(400, "the connection ended inside the request's header block")
-            return None  # somebody looked whether the socket is open
-        if not byte.isdigit() and not (byte == b":" and prefix):
-            raise Refused(400, "not an SCGI request: it starts with %r%s" % (prefix + byte, other_protocol(prefix + byte)))
-        prefix += byte
-        if prefix[:1] == b"0" and len(prefix) > 1 and byte != b":":
-            raise Refused(400, "not an SCGI request: leading zero in the netstring's length")
-        if len(prefix) > 7:
-            raise Refused(400, "not an SCGI request: header block longer than %d bytes" % MAX_HEADER_BYTES)
-    size = int(prefix[:-1])
+    deadline = time.monotonic() + timeout if timeout else 0
+    data = connection.receive_head(FIRST, deadline)
+    if not data:
+        return None  # somebody looked whether the socket is open
+    while True:
+        colon = data.find(b":", 0, 8)
+        digits = data[:colon]
+        if colon > 0 and digits.isdigit() and (colon == 1 or digits[0] != 48):
+            break
+        check_prefix(data[:8])
+        more = connection.receive_head(FIRST, deadline)
+        if not more:
+            raise Refused(400, "the connection ended inside the request's header block")
+        data += more
+    size = int(digits)
     if size > MAX_HEADER_BYTES:
         raise Refused(400, "not an SCGI request: header block longer than %d bytes" % MAX_HEADER_BYTES)
-    block = connection.read_exactly(size + 1, deadline)
-    if block[-1:] != b",":
-        raise Refused(400, "not an SCGI request: no comma after the header block, at byte %d" % (len(prefix) + size))
-    return cut(block[:-1])
+    end = colon + 1 + size
+    if len(data) <= end:
+        pieces, missing = [data], end + 1 - len(data)
+        while missing > 0:
+            more = connection.receive_head(min(missing, CHUNK), deadline)
+            if not more:
+                raise Refused(400, "the connection ended inside the request's header block")
+            pieces.append(more)
+            missing -= len(more)
+        data = b"".join(pieces)
+    if data[end] != 44:
+        raise Refused(400, "not an SCGI request: no comma after the header block, at byte %d" % end)
+    connection.buffer = data[end + 1:]
+    return data[colon + 1:end]
+
+
+def check_prefix(start):
+    """Refuse what can not become the length of a netstring."""
+    for i, byte in enumerate(start):
+        if not 48 <= byte <= 57 and not (byte == 58 and i):
+            raise Refused(400, "not an SCGI request: it starts with %r%s" % (start[:i + 1], other_protocol(start)))
+        if i and start[0] == 48 and byte != 58:
+            raise Refused(400, "not an SCGI request: leading zero in the netstring's length")
+    if len(start) > 7:
+        raise Refused(400, "not an SCGI request: header block longer than %d bytes" % MAX_HEADER_BYTES)
 
 
 def other_protocol(start):
@@ -277,6 +311,27 @@ def merge(pairs):
     return merged
 
 
+def parameters(block):
+    """Return the parameters of a header block as a dict of str, each name once,
+    without those that an app must not see.
+
+    A plain request takes the short way. Whatever it does not like is for cut and
+    merge to say something about, or to accept.
+    """
+    words = block.decode("latin-1").split("\0")
+    each = iter(words)
+    params = dict(zip(each, each))
+    length = words[1] if words[0] == "CONTENT_LENGTH" and len(words) > 2 else ""
+    if (len(words) != 2 * len(params) + 1 or words[-1] or "" in params or not length.isdecimal() or len(length) > 18
+            or params.get("SCGI") != "1" or params.get("REQUEST_METHOD") not in METHODS):
+        return merge(cut(block))
+    if not DROPPED.isdisjoint(params):
+        for name in DROPPED:
+            if name in params:
+                del params[name]
+    return params
+
+
 def unquote(text):
     """Decode %XX of a URL path; what is not that stays as it is."""
     if "%" not in text:
@@ -302,71 +357,81 @@ def url_path(uri):
 
 def set_paths(environ, mount):
     """Set SCRIPT_NAME and PATH_INFO so that their sum is the URL's path."""
-    if "PATH_INFO" in environ:
-        script, path = environ.get("SCRIPT_NAME", ""), environ["PATH_INFO"]
+    path = environ.get("PATH_INFO")
+    if path is not None:
+        script = environ.get("SCRIPT_NAME", "")
     else:
         script, path = "", url_path(environ.get("REQUEST_URI") or environ.get("SCRIPT_NAME", ""))
     if mount is not None:
-        prefix = mount.rstrip("/")
-        whole = script + path
-        if whole == prefix or whole.startswith(prefix + "/"):
-            script, path = prefix, whole[len(prefix):]
-    if script.endswith("/"):  # "/" is no script name, and the path starts with one
-        stripped = script.rstrip("/")
-        script, path = stripped, path if path.startswith("/") else "/" + path
-    if path and not path.startswith("/"):
-        path = "/" + path
-    if not script and not path:
+        if script != mount or path[:1] != "/":
+            whole = script + path
+            if whole.startswith(mount) and whole[len(mount):len(mount) + 1] in ("", "/"):
+                script, path = mount, whole[len(mount):]
+    if script[-1:] == "/":  # "/" is no script name, and the path starts with one
+        script, path = script.rstrip("/"), path if path.startswith("/") else "/" + path
+    if path:
+        if path[0] != "/":
+            path = "/" + path
+    elif not script:
         path = "/"
     environ["SCRIPT_NAME"], environ["PATH_INFO"] = script, path
 
 
 def set_server(environ):
     """Set what PEP 3333 requires and web servers leave out."""
-    secure = environ.get("HTTPS", "").lower() in ("on", "1", "yes") or environ.get("REQUEST_SCHEME") == "https"
-    host, colon, port = environ.get("HTTP_HOST", "").rpartition(":")
-    if not colon or not port.isdigit():
-        host, port = environ.get("HTTP_HOST", ""), ""
-    if not environ.get("SERVER_NAME"):
-        environ["SERVER_NAME"] = host or environ.get("SERVER_ADDR") or "localhost"
-    if not environ.get("SERVER_PORT"):
-        environ["SERVER_PORT"] = port or ("443" if secure else "80")
+    get = environ.get
+    https = get("HTTPS")
+    secure = https and https.lower() in ("on", "1", "yes") or get("REQUEST_SCHEME") == "https"
+    if not get("SERVER_NAME") or not get("SERVER_PORT"):
+        host, colon, port = environ.get("HTTP_HOST", "").rpartition(":")
+        if not colon or not port.isdigit():
+            host, port = environ.get("HTTP_HOST", ""), ""
+        if not environ.get("SERVER_NAME"):
+            environ["SERVER_NAME"] = host or environ.get("SERVER_ADDR") or "localhost"
+        if not environ.get("SERVER_PORT"):
+            environ["SERVER_PORT"] = port or ("443" if secure else "80")
     environ.setdefault("SERVER_PROTOCOL", "HTTP/1.1")
     environ.setdefault("QUERY_STRING", "")
-    environ["GATEWAY_INTERFACE"] = "CGI/1.1"
-    for name in ("HTTPS", "CONTENT_TYPE", "REMOTE_USER", "AUTH_TYPE"):
-        if not environ.get(name, "x"):
-            del environ[name]  # web servers send an empty one for none
+    # Web servers send an empty one for none.
+    if get("CONTENT_TYPE") == "":
+        del environ["CONTENT_TYPE"]
+    if https == "":
+        del environ["HTTPS"]
+    if get("REMOTE_USER") == "":
+        del environ["REMOTE_USER"]
+    if get("AUTH_TYPE") == "":
+        del environ["AUTH_TYPE"]
     if environ["CONTENT_LENGTH"] == "0" and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
         del environ["CONTENT_LENGTH"]
-    return "https" if secure else "http"
+    environ["wsgi.url_scheme"] = "https" if secure else "http"
 
 
-def make_environ(pairs, mount, body):
-    environ = merge(pairs)
-    set_paths(environ, mount)
-    scheme = set_server(environ)
-    environ.update({
+def constants(run_once):
+    """Return what is the same in the environ of each request."""
+    return {
+        "GATEWAY_INTERFACE": "CGI/1.1",
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scheme,
-        "wsgi.input": body,
         "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": False,
         "wsgi.multiprocess": True,
-        "wsgi.run_once": True,
+        "wsgi.run_once": run_once,
         "wsgi.file_wrapper": FileWrapper,
-    })
-    return environ
+    }
 
 
 class Input:
     """wsgi.input: the body, CONTENT_LENGTH bytes and then the end."""
 
+    __slots__ = ("connection", "left", "buffer", "spool")
+
     def __init__(self, connection, length):
         self.connection = connection
-        self.left = length  # bytes still on the connection
-        self.buffer = b""
+        data = connection.buffer
+        if len(data) > length:
+            data = data[:length]
+        self.buffer = data
+        self.left = length - len(data)  # bytes still on the connection
         self.spool = None  # a file with the rest of the body
 
     def _receive(self, size):
@@ -375,8 +440,7 @@ class Input:
             return self.spool.read(size)
         if not self.left:
             return b""
-        alive(self.connection.timeout)
-        data = self.connection.receive(min(size, self.left, CHUNK), time.monotonic() + self.connection.timeout)
+        data = self.connection.receive_body(min(size, self.left, CHUNK))
         if not data:
             raise OSError("the connection ended inside the request body")
         self.left -= len(data)
@@ -471,15 +535,17 @@ class FileWrapper:
 class Answer:
     """What an app answers: start_response, write, and sending it."""
 
+    status = None
+    lines = ""  # of the head, each with its end
+    length = None  # the app's Content-Length
+    sent = False  # the head
+    left = None  # bytes that Content-Length still allows
+    cut = False
+
     def __init__(self, connection, body, head_only):
         self.connection = connection
         self.body = body
         self.head_only = head_only
-        self.status = None
-        self.fields = None
-        self.sent = False  # the head
-        self.left = None  # bytes that Content-Length still allows
-        self.cut = False
 
     def start_response(self, status, headers, exc_info=None):
         if exc_info:
@@ -490,12 +556,25 @@ class Answer:
                 exc_info = None  # a cycle of references otherwise
         elif self.status is not None:
             raise AssertionError("start_response called a second time without exc_info")
-        check_status(status)
+        if type(status) is not str or status not in good_statuses:
+            check_status(status)
         if type(headers) is not list:
             raise TypeError("headers must be a list, not %r" % type(headers))
+        lines, length = f"Status: {status}\r\n", None
         for field in headers:
-            check_field(field)
-        self.status, self.fields = status, list(headers)
+            if type(field) is not tuple or len(field) != 2:
+                raise TypeError("a header must be a tuple of name and value, not %r" % (field,))
+            name, value = field
+            is_length = good_names.get(name)
+            if (is_length is None or type(name) is not str or type(value) is not str
+                    or not value.isascii() or not value.isprintable()):
+                is_length = check_field(name, value)
+            if is_length:
+                if not value.isdecimal() or length not in (None, value):
+                    raise ValueError("bad Content-Length: %r" % value)
+                length = value
+            lines += f"{name}: {value}\r\n"
+        self.status, self.lines, self.length = status, lines, length
         return self.write
 
     def write(self, data):
@@ -506,28 +585,19 @@ class Answer:
             self.body.take_rest()
             self.send(data)
 
-    def head(self):
-        lines = ["Status: " + self.status]
-        lines += ["%s: %s" % field for field in self.fields]
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
     def begin(self):
         """Return the head, to be sent in front of what follows."""
+        if self.sent:
+            return b""
         if self.status is None:
             raise AssertionError("the app did not call start_response before its first bytes")
-        if not self.sent:
-            self.sent = True
-            length = [value for name, value in self.fields if name.lower() == "content-length"]
-            if length:
-                if not length[0].isdigit() or len(set(length)) > 1:
-                    self.sent = False
-                    raise ValueError("bad Content-Length: %r" % length)
-                self.left = int(length[0])
-            return self.head()
-        return b""
+        self.sent = True
+        if self.length is not None:
+            self.left = int(self.length)
+        return (self.lines + "\r\n").encode("latin-1")
 
     def bodiless(self):
-        return self.head_only or self.status[:3] in ("204", "304")
+        return self.head_only or good_statuses.get(self.status, False)
 
     def clip(self, data):
         """Cut what is more than Content-Length says: the web server would take it
@@ -545,16 +615,17 @@ class Answer:
         """Send bytes, and the head before the first ones."""
         head = self.begin()
         data = b"" if self.bodiless() else self.clip(data)
-        if head or data:
-            self.connection.send(head + data)
+        if head:
+            self.connection.send_both(head, data)
+        elif data:
+            self.connection.send(data)
 
     def send_all(self, result):
         """Send what the app returned."""
-        if isinstance(result, FileWrapper) and self.send_wrapped(result):
-            return
-        whole = isinstance(result, (list, tuple))
-        if whole:
+        if isinstance(result, (list, tuple)):
             self.send_list(result)
+            return
+        if isinstance(result, FileWrapper) and self.send_wrapped(result):
             return
         for chunk in result:
             if not isinstance(chunk, bytes):
@@ -570,14 +641,18 @@ class Answer:
         for chunk in chunks:
             if not isinstance(chunk, bytes):
                 raise TypeError("the app must return bytes, not %r" % type(chunk))
-        data = b"".join(chunks)
-        if self.status is not None and not self.sent and not self.bodiless() and not self.has_length():
-            self.fields.append(("Content-Length", str(len(data))))
-        self.send(data)
-        self.warn_short()
-
-    def has_length(self):
-        return any(name.lower() == "content-length" for name, _ in self.fields)
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if self.status is None or self.sent or self.bodiless():
+            self.send(data)
+            return
+        if self.length is None:
+            self.lines += f"Content-Length: {len(data)}\r\n"
+        elif int(self.length) != len(data):
+            self.send(data)
+            self.warn_short()
+            return
+        self.sent = True
+        self.connection.send_both((self.lines + "\r\n").encode("latin-1"), data)
 
     def warn_short(self):
         if self.left and not self.bodiless():
@@ -594,8 +669,8 @@ class Answer:
         if self.status is None or not regular or self.connection.socket is None or not hasattr(os, "sendfile"):
             return False
         count = max(size - offset, 0)
-        if not self.sent and not self.has_length() and not self.bodiless():
-            self.fields.append(("Content-Length", str(count)))
+        if not self.sent and self.length is None and not self.bodiless():
+            self.lines += "Content-Length: %d\r\n" % count
         head = self.begin()
         if head:
             self.connection.send(head)
@@ -608,26 +683,37 @@ class Answer:
         return True
 
 
+# What has been found good: statuses, with whether an answer of that kind has no
+# body, and names of fields, with whether it is Content-Length. An app has few.
+good_statuses = {}
+good_names = {}
+
+
 def check_status(status):
     if type(status) is not str:
         raise TypeError("status must be str, not %r" % type(status))
     digits, reason = status[:3], status[3:]
     if not (digits.isascii() and digits.isdigit()) or not 200 <= int(digits) <= 599 or (reason and reason[0] != " ") or not clean(reason):
         raise ValueError("bad status %r: want three digits from 200 to 599, a space, and a reason" % status)
+    if len(good_statuses) >= REMEMBERED:
+        good_statuses.clear()
+    good_statuses[status] = digits in ("204", "304")
 
 
-def check_field(field):
-    if type(field) is not tuple or len(field) != 2:
-        raise TypeError("a header must be a tuple of name and value, not %r" % (field,))
-    name, value = field
+def check_field(name, value):
+    """Return whether it is Content-Length, if it is good."""
     if type(name) is not str or type(value) is not str:
-        raise TypeError("name and value of a header must be str: %r" % (field,))
+        raise TypeError("name and value of a header must be str: %r" % ((name, value),))
     if not name or not TOKEN.issuperset(name):
         raise ValueError("bad header name %r" % name)
     if name.lower() in FORBIDDEN_FIELDS:
         raise ValueError("header %s is not the app's to send" % name)
     if not clean(value):
         raise ValueError("control character, or one that is not in Latin-1, in header %s: %r" % (name, value))
+    if len(good_names) >= REMEMBERED:
+        good_names.clear()
+    is_length = good_names[name] = name.lower() == "content-length"
+    return is_length
 
 
 def clean(text):
@@ -645,13 +731,28 @@ class Settings:
         self.header_timeout = 10.0
         self.timeout = 60.0
         self.max_body = 1 << 30
+        # Those of the forms that keep running.
+        self.style = "once"
+        self.log = ""  # path of the log, if it is a file of ours
+        self.workers = 1
+        self.max_requests = 0  # of a worker; 0 is no limit
+        self.max = 64  # children at a time
+        self.stop_limit = 30.0
+        self.reload = 1
+        self.warm = ""  # URL path of a request to ourselves
+        self.listen = []  # descriptors
+        self.remove = []  # paths of sockets
         for argument in arguments:
             name, _, value = argument.partition("=")
-            if name == "path":
-                self.path.append(value)
+            if name in ("path", "remove"):
+                getattr(self, name).append(value)
+            elif name == "listen":
+                self.listen.append(int(value))
             else:
                 default = getattr(self, name)
                 setattr(self, name, value if default is None else type(default)(value))
+        if self.mount is not None:
+            self.mount = self.mount.rstrip("/")
 
 
 def load(settings):
@@ -693,21 +794,26 @@ def watch(connection, settings):
     """End everything when nothing moves for too long."""
 
     def on_alarm(_number, frame):
-        import traceback
-
-        log("no progress for %gs: the app is ended" % settings.timeout)
-        for line in "".join(traceback.format_stack(frame)).rstrip().split("\n"):
-            sys.stderr.write("    " + line + "\n")
-        sys.stderr.flush()
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        connection.timeout = LINGER_TIME
-        connection.refuse(504)
-        connection.close()
-        end_children()
-        os._exit(1)
+        give_up(connection, settings, frame)
 
     signal.signal(signal.SIGALRM, on_alarm)
     alive(settings.timeout)
+
+
+def give_up(connection, settings, frame):
+    """End the process of an app that does not move, which is at frame."""
+    import traceback
+
+    log("no progress for %gs: the app is ended" % settings.timeout)
+    for line in "".join(traceback.format_stack(frame)).rstrip().split("\n"):
+        sys.stderr.write("    " + line + "\n")
+    sys.stderr.flush()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    connection.timeout = LINGER_TIME
+    connection.refuse(504)
+    connection.close()
+    end_children()
+    os._exit(1)
 
 
 def end_children():
@@ -748,27 +854,66 @@ def protect_output():
         sys.stderr = open(os.devnull, "w", encoding="utf-8")
 
 
-def serve(connection, settings):
-    """Serve one request. Return the exit code."""
-    pairs = read_request(connection, settings.header_timeout)
-    if pairs is None:
+def serve(connection, settings, app=None):
+    """Serve one request, in a process for it. Return the exit code.
+
+    The app is loaded when the request has been read, unless it is given.
+    """
+    block = read_request(connection, settings.header_timeout)
+    if block is None:
         return 0
-    length = int(pairs[0][1])
+    environ, body = prepare(connection, settings, block, constants(True))
+    watch(connection, settings)
+    call(connection, app or load(settings), environ, body)
+    return 0
+
+
+def prepare(connection, settings, block, fixed):
+    """Return environ and body of a request."""
+    environ = parameters(block)
+    length = int(environ["CONTENT_LENGTH"])
     if length > settings.max_body:
         raise Refused(413, "request body of %d bytes, the limit is %d" % (length, settings.max_body))
-    body = Input(connection, length)
-    environ = make_environ(pairs, settings.mount, body)
-    watch(connection, settings)
-    app = load(settings)
+    set_paths(environ, settings.mount)
+    set_server(environ)
+    environ.update(fixed)
+    body = environ["wsgi.input"] = Input(connection, length)
+    return environ, body
+
+
+def call(connection, app, environ, body):
+    """Call the app and send what it answers."""
     answer = Answer(connection, body, environ["REQUEST_METHOD"] == "HEAD")
     result = app(environ, answer.start_response)
+    if type(result) is list:
+        answer.send_list(result)
+        connection.end()
+        return
     try:
         answer.send_all(result)
         connection.end()
     finally:
         if hasattr(result, "close"):
             result.close()
-    return 0
+
+
+def failed(connection, error):
+    """Log the exception that is being handled, and answer. Return the exit code."""
+    if isinstance(error, Refused):
+        log("%s (answered %d)" % (error, error.status))
+        connection.refuse(error.status)
+        return 1
+    if isinstance(error, ClientGone):
+        log("the client closed the connection before the answer was complete")
+        return 0
+    if isinstance(error, SystemExit):
+        log("the app called sys.exit(%r)" % (error.code,))
+    elif connection.begun:
+        log_exception("exception after the head of the answer was sent; the answer is cut short")
+    else:
+        log_exception("exception (answered 500)")
+    connection.refuse(500)
+    return 1
 
 
 def main(arguments):
@@ -780,23 +925,9 @@ def main(arguments):
         os.setpgid(0, 0)
     except OSError:
         pass  # the leader of a session, and so of its group
-    code = 1
     try:
         code = serve(connection, settings)
-    except Refused as refused:
-        log("%s (answered %d)" % (refused, refused.status))
-        connection.refuse(refused.status)
-    except ClientGone:
-        log("the client closed the connection before the answer was complete")
-        code = 0
-    except SystemExit as error:
-        log("the app called sys.exit(%r)" % (error.code,))
-        connection.refuse(500)
-    except BaseException:
-        if connection.begun:
-            log_exception("exception after the head of the answer was sent; the answer is cut short")
-        else:
-            log_exception("exception (answered 500)")
-        connection.refuse(500)
+    except BaseException as error:
+        code = failed(connection, error)
     connection.close()
     return code

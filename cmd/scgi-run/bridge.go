@@ -13,6 +13,10 @@ const bridgeHelp = `  Serve the connection on standard input with the scripts of
 
     scgi-run bridge --mount /cgi/ /srv/cgi-bin/
 
+  Keep running, and do the same for every connection to a socket:
+
+    scgi-run bridge --listen unix:/run/cgi/sock --socket-owner :www-data --mount /cgi/ /srv/cgi-bin/
+
   With one program for every request:
 
     scgi-run bridge --mount /git/ --env GIT_PROJECT_ROOT=/srv/git /usr/lib/git-core/git-http-backend
@@ -21,13 +25,23 @@ Reads one SCGI request from the connection on file descriptor 0, runs the CGI
 program that it asks for, and sends back its answer. For inetd (nowait),
 tcpserver, s6-ipcserver and systemd (Accept=yes).
 
+With --listen it keeps running, in the foreground, for a supervisor, systemd or
+inetd (wait), and takes SCGI and FastCGI at the same socket. TERM and INT end it: it
+takes no more connections, and lets running requests end within --stop-limit; a
+second signal ends them too. HUP opens the file of --log anew. If it is killed, its
+scripts get TERM (on Linux).
+
 usage: scgi-run bridge [FLAG…] FOLDER/
        scgi-run bridge [FLAG…] PROGRAM [ARGUMENT…]
 
 `
 
-// resident holds the flags of the form that keeps running.
-var residentFlags = [...]string{"listen", "socket-mode", "socket-owner", "max", "workers"}
+func defaultResidence() *bridge.Residence {
+	return &bridge.Residence{
+		Mode: 0o660, UID: -1, GID: -1,
+		Children: 64, Queue: 256, Connections: 1024, StopLimit: 30 * time.Second,
+	}
+}
 
 func defaultOptions() *bridge.Options {
 	return &bridge.Options{
@@ -55,10 +69,37 @@ func commonFlags(o *bridge.Options) []option {
 	}
 }
 
+// socketFlags say what a socket is to be like.
+func socketFlags(r *bridge.Residence) []option {
+	return []option{
+		{"socket-mode", "MODE", "mode of the socket of unix:PATH (0660)", setMode(&r.Mode)},
+		{"socket-owner", "[USER][:GROUP]", "its owner and group, names or numbers", setOwner(&r.UID, &r.GID)},
+		{"public", "", "IP:PORT may be reached by other machines", setBool(&r.Public, true)},
+	}
+}
+
+// listenFlags are those of the forms that keep running.
+func listenFlags(r *bridge.Residence) []option {
+	return append(socketFlags(r),
+		option{"listen", "ADDRESS", "keep running: IP:PORT, unix:PATH, fd:N for an open socket,\nor systemd for those of socket activation (may be repeated)", appendString(&r.Listen)},
+		option{"stop-limit", "TIME", "how long running requests may go on after TERM (30s)", setDuration(&r.StopLimit)},
+	)
+}
+
+// residenceFlags are those of the form of bridge that keeps running.
+func residenceFlags(r *bridge.Residence) []option {
+	return append(listenFlags(r),
+		option{"max", "N", "scripts at a time (64)", setCount(&r.Children)},
+		option{"queue", "N", "requests that may wait for their turn; more get 503 (256)", setCount(&r.Queue)},
+		option{"max-connections", "N", "connections at a time (1024)", setCount(&r.Connections)},
+	)
+}
+
 func bridgeFlags(o *bridge.Options) []option {
 	return append(commonFlags(o),
 		option{"pass", "NAME[,NAME…]", "request parameters beyond CGI's that become variables\n(may be repeated)", addNames(&o.PassParams)},
 		option{"follow-symlinks", "", "run scripts that are links to another place in the folder", setBool(&o.FollowSymlinks, true)},
+		option{"allow", "WHAT[,WHAT…]", "run scripts that are refused otherwise: hidden, backup\n(copies of editors), writable (by everybody), setuid,\nowner (of a third user) (may be repeated)", addExceptions(&o.Allow)},
 		option{"no-add-status", "", "do not add the Status line where the script has none", setBool(&o.AddStatus, false)},
 		option{"stream-body", "", "start the script before the request body is complete", setBool(&o.StreamBody, true)},
 		option{"handoff", "", "give the connection itself to the script: no time limit, no\nend of input, no mended head; for scripts made for that", setBool(&o.Handoff, true)},
@@ -67,7 +108,8 @@ func bridgeFlags(o *bridge.Options) []option {
 
 func runBridge(args []string) int {
 	o := defaultOptions()
-	options := bridgeFlags(o)
+	r := defaultResidence()
+	options := append(bridgeFlags(o), residenceFlags(r)...)
 	rest, err := parseFlags(options, args)
 	if err == errHelp { //nolint:errorlint // a constant of ours
 		return help(bridgeHelp + "flags:\n" + describe(options))
@@ -75,11 +117,43 @@ func runBridge(args []string) int {
 	if err == nil {
 		err = checkBridge(o, rest)
 	}
+	if err == nil {
+		err = checkResidence(o, r, args)
+	}
 	if err != nil {
-		return misuse("bridge", explain(err, args))
+		return misuse("bridge", err.Error())
 	}
 	o.Path, o.Arguments = rest[0], rest[1:]
+	if len(r.Listen) > 0 {
+		return bridge.Resident(o, r)
+	}
 	return bridge.Serve(o)
+}
+
+// checkResidence refuses flags that belong to --listen without it.
+func checkResidence(o *bridge.Options, r *bridge.Residence, args []string) error {
+	if len(r.Listen) > 0 {
+		if o.Handoff {
+			return usageError("--handoff and --listen exclude each other")
+		}
+		return nil
+	}
+	return checkUnused(residenceFlags(r), args, "--listen ADDRESS")
+}
+
+// checkUnused refuses flags that belong to something that was not asked for.
+func checkUnused(flags []option, args []string, to string) error {
+	for _, flag := range flags {
+		for _, arg := range args {
+			if arg == "--" {
+				break
+			}
+			if name, _, _ := strings.Cut(arg, "="); name == "--"+flag.name {
+				return usageError("--" + flag.name + " belongs to " + to)
+			}
+		}
+	}
+	return nil
 }
 
 func checkBridge(o *bridge.Options, rest []string) error {
@@ -94,16 +168,4 @@ func checkBridge(o *bridge.Options, rest []string) error {
 		return usageError("--handoff and --stream-body exclude each other")
 	}
 	return nil
-}
-
-// explain says more about a flag that belongs to the form that keeps running.
-func explain(err error, args []string) string {
-	for _, arg := range args {
-		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
-		if strings.HasPrefix(arg, "--") && slices.Contains(residentFlags[:], name) {
-			return "--" + name + " belongs to the form that keeps running, which this version does not have: " +
-				"let a super-server accept the connections (inetd nowait, tcpserver, s6-ipcserver, systemd Accept=yes)"
-		}
-	}
-	return err.Error()
 }

@@ -49,102 +49,105 @@ func environment(t *testing.T, c call) []string {
 }
 
 func TestEnvironment(t *testing.T) {
-	dir := folder(t, map[string]string{"show": printEnv})
-	lines := environment(t, call{
-		args: []string{"bridge", "--mount", "/cgi", "--env", "SET=by us", "--env", "REMOTE_USER=forced", "--pass", "GIT_PROJECT_ROOT", dir},
-		env: []string{
-			"LANG=C", "TZ=UTC", "HOME=/outer", "SECRET=outer", "SHELL=/outer",
-		},
-		headers: []header{
-			{"REQUEST_METHOD", "GET"},
-			{"SCRIPT_NAME", "/cgi/show"},
-			{"PATH_INFO", "/a b/ü"},
-			{"SCRIPT_FILENAME", "proxy:scgi://localhost/cgi/show/a%20b"},
-			{"DOCUMENT_ROOT", "/srv/www/"},
-			{"PATH_TRANSLATED", "/wrong"},
-			{"QUERY_STRING", "x=1&y=%20"},
-			{"REMOTE_USER", "from the request"},
-			{"REMOTE_ADDR", "192.0.2.1"},
-			{"REMOTE_PORT", "999"},
-			{"REQUEST_URI", "/cgi/show/a%20b/%C3%BC?x=1"},
-			{"GATEWAY_INTERFACE", "CGI/9"},
-			{"SERVER_NAME", ""},
-			{"HTTPS", ""},
-			{"HTTP_HOST", "example.org:8443"},
-			{"HTTP_X_TWICE", "1"},
-			{"HTTP_X_TWICE", "2"},
-			{"HTTP_COOKIE", "a=1"},
-			{"HTTP_COOKIE", "b=2"},
-			{"HTTP_AUTHORIZATION", "Basic eA=="},
-			{"SSL_PROTOCOL", "TLSv1.3"},
-			{"REDIRECT_STATUS", "200"},
-			{"CONTEXT_PREFIX", "/cgi/"},
-			{"GIT_PROJECT_ROOT", "/srv/git"},
-			// What must not get through.
-			{"HTTP_PROXY", "http://evil/"},
-			{"HTTP_CONTENT_LENGTH", "99"},
-			{"HTTP_CONTENT_TYPE", "x"},
-			{"HTTP_TRANSFER_ENCODING", "chunked"},
-			{"HTTP_CONNECTION", "close"},
-			{"LD_PRELOAD", "/evil.so"},
-			{"LD_LIBRARY_PATH", "/evil"},
-			{"PATH", "/evil"},
-			{"IFS", "x"},
-			{"ENV", "/evil"},
-			{"BASH_ENV", "/evil"},
-			{"BASH_FUNC_echo%%", "() { evil; }"},
-			{"PYTHONPATH", "/evil"},
-			{"PERL5LIB", "/evil"},
-			{"GIT_DIR", "/evil"},
-			{"GLIBC_TUNABLES", "x"},
-			{"LISTEN_FDS", "3"},
-			{"TZ", "evil"},
-			{"lower", "x"},
-			{"HTTP_bad-name", "x"},
-			{"HTTP_A=B", "x"},
-			{"SSL_", "x"},
-		},
+	bothForms(t, func(t *testing.T, resident bool) {
+		dir := folder(t, map[string]string{"show": printEnv})
+		lines := environment(t, call{
+			resident: resident,
+			args:     []string{"bridge", "--mount", "/cgi", "--env", "SET=by us", "--env", "REMOTE_USER=forced", "--pass", "GIT_PROJECT_ROOT", dir},
+			env: []string{
+				"LANG=C", "TZ=UTC", "HOME=/outer", "SECRET=outer", "SHELL=/outer",
+			},
+			headers: []header{
+				{"REQUEST_METHOD", "GET"},
+				{"SCRIPT_NAME", "/cgi/show"},
+				{"PATH_INFO", "/a b/ü"},
+				{"SCRIPT_FILENAME", "proxy:scgi://localhost/cgi/show/a%20b"},
+				{"DOCUMENT_ROOT", "/srv/www/"},
+				{"PATH_TRANSLATED", "/wrong"},
+				{"QUERY_STRING", "x=1&y=%20"},
+				{"REMOTE_USER", "from the request"},
+				{"REMOTE_ADDR", "192.0.2.1"},
+				{"REMOTE_PORT", "999"},
+				{"REQUEST_URI", "/cgi/show/a%20b/%C3%BC?x=1"},
+				{"GATEWAY_INTERFACE", "CGI/9"},
+				{"SERVER_NAME", ""},
+				{"HTTPS", ""},
+				{"HTTP_HOST", "example.org:8443"},
+				{"HTTP_X_TWICE", "1"},
+				{"HTTP_X_TWICE", "2"},
+				{"HTTP_COOKIE", "a=1"},
+				{"HTTP_COOKIE", "b=2"},
+				{"HTTP_AUTHORIZATION", "Basic eA=="},
+				{"SSL_PROTOCOL", "TLSv1.3"},
+				{"REDIRECT_STATUS", "200"},
+				{"CONTEXT_PREFIX", "/cgi/"},
+				{"GIT_PROJECT_ROOT", "/srv/git"},
+				// What must not get through.
+				{"HTTP_PROXY", "http://evil/"},
+				{"HTTP_CONTENT_LENGTH", "99"},
+				{"HTTP_CONTENT_TYPE", "x"},
+				{"HTTP_TRANSFER_ENCODING", "chunked"},
+				{"HTTP_CONNECTION", "close"},
+				{"LD_PRELOAD", "/evil.so"},
+				{"LD_LIBRARY_PATH", "/evil"},
+				{"PATH", "/evil"},
+				{"IFS", "x"},
+				{"ENV", "/evil"},
+				{"BASH_ENV", "/evil"},
+				{"BASH_FUNC_echo%%", "() { evil; }"},
+				{"PYTHONPATH", "/evil"},
+				{"PERL5LIB", "/evil"},
+				{"GIT_DIR", "/evil"},
+				{"GLIBC_TUNABLES", "x"},
+				{"LISTEN_FDS", "3"},
+				{"TZ", "evil"},
+				{"lower", "x"},
+				{"HTTP_bad-name", "x"},
+				{"HTTP_A=B", "x"},
+				{"SSL_", "x"},
+			},
+		})
+		want := []string{
+			"CONTEXT_PREFIX=/cgi/",
+			"DOCUMENT_ROOT=/srv/www/",
+			"GATEWAY_INTERFACE=CGI/1.1",
+			"GIT_PROJECT_ROOT=/srv/git",
+			"HTTP_AUTHORIZATION=Basic eA==",
+			"HTTP_COOKIE=a=1; b=2",
+			"HTTP_HOST=example.org:8443",
+			"HTTP_X_TWICE=1, 2",
+			"LANG=C",
+			"PATH=" + os.Getenv("PATH"),
+			"PATH_INFO=/a b/ü",
+			"PATH_TRANSLATED=/srv/www/a b/ü",
+			"PWD=" + strings.TrimSuffix(dir, "/"),
+			"QUERY_STRING=x=1&y=%20",
+			"REDIRECT_STATUS=200",
+			"REMOTE_ADDR=192.0.2.1",
+			"REMOTE_PORT=999",
+			"REMOTE_USER=forced",
+			"REQUEST_METHOD=GET",
+			"REQUEST_URI=/cgi/show/a%20b/%C3%BC?x=1",
+			"SCRIPT_FILENAME=" + dir + "show",
+			"SCRIPT_NAME=/cgi/show",
+			"SERVER_NAME=example.org",
+			"SERVER_PORT=8443",
+			"SERVER_PROTOCOL=HTTP/1.1",
+			"SERVER_SOFTWARE=scgikit",
+			"SET=by us",
+			"SSL_PROTOCOL=TLSv1.3",
+			"TZ=UTC",
+			"cwd=" + strings.TrimSuffix(dir, "/"),
+			"argv0=" + dir + "show",
+			"args=0",
+		}
+		got := slices.DeleteFunc(lines, func(line string) bool { // the shell's own
+			return strings.HasPrefix(line, "OLDPWD=") || strings.HasPrefix(line, "_=") || strings.HasPrefix(line, "SHLVL=")
+		})
+		if !slices.Equal(got, want) {
+			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
 	})
-	want := []string{
-		"CONTEXT_PREFIX=/cgi/",
-		"DOCUMENT_ROOT=/srv/www/",
-		"GATEWAY_INTERFACE=CGI/1.1",
-		"GIT_PROJECT_ROOT=/srv/git",
-		"HTTP_AUTHORIZATION=Basic eA==",
-		"HTTP_COOKIE=a=1; b=2",
-		"HTTP_HOST=example.org:8443",
-		"HTTP_X_TWICE=1, 2",
-		"LANG=C",
-		"PATH=" + os.Getenv("PATH"),
-		"PATH_INFO=/a b/ü",
-		"PATH_TRANSLATED=/srv/www/a b/ü",
-		"PWD=" + strings.TrimSuffix(dir, "/"),
-		"QUERY_STRING=x=1&y=%20",
-		"REDIRECT_STATUS=200",
-		"REMOTE_ADDR=192.0.2.1",
-		"REMOTE_PORT=999",
-		"REMOTE_USER=forced",
-		"REQUEST_METHOD=GET",
-		"REQUEST_URI=/cgi/show/a%20b/%C3%BC?x=1",
-		"SCRIPT_FILENAME=" + dir + "show",
-		"SCRIPT_NAME=/cgi/show",
-		"SERVER_NAME=example.org",
-		"SERVER_PORT=8443",
-		"SERVER_PROTOCOL=HTTP/1.1",
-		"SERVER_SOFTWARE=scgikit",
-		"SET=by us",
-		"SSL_PROTOCOL=TLSv1.3",
-		"TZ=UTC",
-		"cwd=" + strings.TrimSuffix(dir, "/"),
-		"argv0=" + dir + "show",
-		"args=0",
-	}
-	got := slices.DeleteFunc(lines, func(line string) bool { // the shell's own
-		return strings.HasPrefix(line, "OLDPWD=") || strings.HasPrefix(line, "_=") || strings.HasPrefix(line, "SHLVL=")
-	})
-	if !slices.Equal(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
 }
 
 func TestEnvPass(t *testing.T) {
@@ -288,16 +291,21 @@ func TestBadRequests(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := call{args: []string{"bridge", "--mount=/", "--max-body=1000", dir}, raw: tt.raw}.do(t)
-			if a.status != tt.status || !strings.Contains(a.log, tt.log) || a.code != 1 {
-				t.Errorf("answer %q, log %q, exit code %d", a.raw, a.log, a.code)
-			}
-			if n := strings.Count(a.log, "\n"); n != 1 {
-				t.Errorf("%d lines in the log: %q", n, a.log)
-			}
-			if _, err := os.Stat(dir + "started"); err == nil {
-				t.Error("the script was started")
-			}
+			bothForms(t, func(t *testing.T, resident bool) {
+				if resident && tt.name == "FastCGI" {
+					return // it speaks that
+				}
+				a := call{args: []string{"bridge", "--mount=/", "--max-body=1000", dir}, raw: tt.raw, resident: resident}.do(t)
+				if a.status != tt.status || !strings.Contains(a.log, tt.log) || a.code != codeOf(1, resident) {
+					t.Errorf("answer %q, log %q, exit code %d", a.raw, a.log, a.code)
+				}
+				if n := strings.Count(a.log, "\n"); n != 1 {
+					t.Errorf("%d lines in the log: %q", n, a.log)
+				}
+				if _, err := os.Stat(dir + "started"); err == nil {
+					t.Error("the script was started")
+				}
+			})
 		})
 	}
 }
@@ -318,163 +326,208 @@ func TestHarmlessDuplicates(t *testing.T) {
 // Somebody who connects and says nothing wants to know whether the socket is
 // open: no answer, no log line.
 func TestProbe(t *testing.T) {
-	talk := call{args: []string{"bridge", "/nowhere/"}}.begin(t)
-	talk.conn.Close()
-	if a := talk.finish(""); a.code != 0 || a.log != "" {
-		t.Errorf("exit code %d, log %q", a.code, a.log)
-	}
+	bothForms(t, func(t *testing.T, resident bool) {
+		talk := call{args: []string{"bridge", "/nowhere/"}, resident: resident}.begin(t)
+		talk.conn.Close()
+		if a := talk.finish(""); a.code != 0 || a.log != "" {
+			t.Errorf("exit code %d, log %q", a.code, a.log)
+		}
+	})
 }
 
 func TestHeaderTimeout(t *testing.T) {
-	for _, start := range []string{"", "24:CONT"} {
-		talk := call{args: []string{"bridge", "--header-timeout=50ms", "/nowhere/"}}.begin(t)
-		io.WriteString(talk.conn, start)
-		if a := talk.end(); a.status != "408 Request Timeout" || a.code != 1 {
-			t.Errorf("%q: answer %q, log %q", start, a.raw, a.log)
+	bothForms(t, func(t *testing.T, resident bool) {
+		for _, start := range []string{"", "24:CONT"} {
+			talk := call{args: []string{"bridge", "--header-timeout=50ms", "/nowhere/"}, resident: resident}.begin(t)
+			io.WriteString(talk.conn, start)
+			if a := talk.end(); a.status != "408 Request Timeout" || a.code != codeOf(1, resident) {
+				t.Errorf("%q: answer %q, log %q", start, a.raw, a.log)
+			}
 		}
-	}
+	})
 }
 
 // Bodies of all sizes arrive whole, and the script sees their end.
 func TestBodies(t *testing.T) {
-	dir := folder(t, map[string]string{"echo": child(t, "echo")})
-	whole := make([]byte, 8<<20)
-	for i := range whole {
-		whole[i] = byte(i >> 8 * i)
-	}
-	for _, mode := range []string{"--timeout=60s", "--stream-body"} {
-		for _, size := range []int{0, 1, 4095, 65535, 65536, 65537, 200_000, 8 << 20} {
-			body := string(whole[:size])
-			a := call{args: []string{"bridge", "--mount=/", mode, dir}, headers: []header{{"SCRIPT_NAME", "/echo"}}, body: body}.do(t)
-			if sha256.Sum256([]byte(a.body)) != sha256.Sum256([]byte(body)) || a.code != 0 {
-				t.Errorf("%s, %d bytes: got %d bytes, exit code %d, log %q", mode, size, len(a.body), a.code, a.log)
+	bothForms(t, func(t *testing.T, resident bool) {
+		dir := folder(t, map[string]string{"echo": child(t, "echo")})
+		whole := make([]byte, 8<<20)
+		for i := range whole {
+			whole[i] = byte(i >> 8 * i)
+		}
+		for _, mode := range []string{"--timeout=60s", "--stream-body"} {
+			for _, size := range []int{0, 1, 4095, 65535, 65536, 65537, 200_000, 8 << 20} {
+				body := string(whole[:size])
+				a := call{args: []string{"bridge", "--mount=/", mode, dir}, headers: []header{{"SCRIPT_NAME", "/echo"}}, body: body, resident: resident}.do(t)
+				if sha256.Sum256([]byte(a.body)) != sha256.Sum256([]byte(body)) || a.code != 0 {
+					t.Errorf("%s, %d bytes: got %d bytes, exit code %d, log %q", mode, size, len(a.body), a.code, a.log)
+				}
 			}
 		}
-	}
+	})
 }
 
 // A script does not start for half a body.
 func TestShortBody(t *testing.T) {
-	dir := folder(t, map[string]string{"script": "#!/bin/sh\ntouch started\ncat\n"})
-	for _, size := range []int{100, 100_000} {
-		c := call{args: []string{"bridge", "--mount=/", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}, body: strings.Repeat("x", size)}
-		talk := c.begin(t)
-		request := c.request()
-		io.WriteString(talk.conn, request[:len(request)-1])
-		if err := syscall.Shutdown(int(talk.conn.Fd()), syscall.SHUT_WR); err != nil {
-			t.Fatal(err)
+	bothForms(t, func(t *testing.T, resident bool) {
+		dir := folder(t, map[string]string{"script": "#!/bin/sh\ntouch started\ncat\n"})
+		for _, size := range []int{100, 100_000} {
+			c := call{args: []string{"bridge", "--mount=/", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}, body: strings.Repeat("x", size), resident: resident}
+			talk := c.begin(t)
+			request := c.request()
+			io.WriteString(talk.conn, request[:len(request)-1])
+			if err := syscall.Shutdown(int(talk.conn.Fd()), syscall.SHUT_WR); err != nil {
+				t.Fatal(err)
+			}
+			a := talk.end()
+			if a.status != "400 Bad Request" || !strings.Contains(a.log, "inside the request body") {
+				t.Errorf("%d bytes: answer %q, log %q", size, a.raw, a.log)
+			}
+			if _, err := os.Stat(dir + "started"); err == nil {
+				t.Error("the script was started")
+			}
+			a = call{args: []string{"bridge", "--mount=/", "--timeout=50ms", dir}, raw: request[:len(request)-1], resident: resident}.do(t)
+			if a.status != "408 Request Timeout" {
+				t.Errorf("%d bytes: answer %q, log %q", size, a.raw, a.log)
+			}
 		}
-		a := talk.end()
-		if a.status != "400 Bad Request" || !strings.Contains(a.log, "inside the request body") {
-			t.Errorf("%d bytes: answer %q, log %q", size, a.raw, a.log)
-		}
-		if _, err := os.Stat(dir + "started"); err == nil {
-			t.Error("the script was started")
-		}
-		a = call{args: []string{"bridge", "--mount=/", "--timeout=50ms", dir}, raw: request[:len(request)-1]}.do(t)
-		if a.status != "408 Request Timeout" {
-			t.Errorf("%d bytes: answer %q, log %q", size, a.raw, a.log)
-		}
-	}
+	})
 }
 
 // With --stream-body the script sees the first bytes while the rest is on its
 // way, and the answer waits for the rest.
 func TestStreamBody(t *testing.T) {
-	dir := folder(t, map[string]string{"script": "#!/bin/sh\necho Content-Type: text/plain; echo\nhead -c 3 >first.new; mv first.new first; cat\n"})
-	c := call{args: []string{"bridge", "--mount=/", "--stream-body", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}, body: "abcdef"}
-	talk := c.begin(t)
-	request := c.request()
-	io.WriteString(talk.conn, request[:len(request)-3])
-	waitForFile(dir + "first")
-	if text, _ := os.ReadFile(dir + "first"); string(text) != "abc" {
-		t.Errorf("the script got %q", text)
-	}
-	talk.conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-	if n, err := talk.conn.Read(make([]byte, 1)); n != 0 || !os.IsTimeout(err) {
-		t.Errorf("an answer before the body is complete: %d bytes, %v", n, err)
-	}
-	talk.conn.SetReadDeadline(time.Now().Add(patience))
-	io.WriteString(talk.conn, "def")
-	if a := talk.end(); a.status != "200 OK" || a.body != "def" || a.code != 0 {
-		t.Errorf("answer %q, log %q", a.raw, a.log)
-	}
+	bothForms(t, func(t *testing.T, resident bool) {
+		dir := folder(t, map[string]string{"script": "#!/bin/sh\necho Content-Type: text/plain; echo\nhead -c 3 >first.new; mv first.new first; cat\n"})
+		c := call{args: []string{"bridge", "--mount=/", "--stream-body", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}, body: "abcdef", resident: resident}
+		talk := c.begin(t)
+		request := c.request()
+		io.WriteString(talk.conn, request[:len(request)-3])
+		waitForFile(dir + "first")
+		if text, _ := os.ReadFile(dir + "first"); string(text) != "abc" {
+			t.Errorf("the script got %q", text)
+		}
+		talk.conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		if n, err := talk.conn.Read(make([]byte, 1)); n != 0 || !os.IsTimeout(err) {
+			t.Errorf("an answer before the body is complete: %d bytes, %v", n, err)
+		}
+		talk.conn.SetReadDeadline(time.Now().Add(patience))
+		io.WriteString(talk.conn, "def")
+		if a := talk.end(); a.status != "200 OK" || a.body != "def" || a.code != 0 {
+			t.Errorf("answer %q, log %q", a.raw, a.log)
+		}
+	})
 }
 
 // A script that is silent for too long is ended with all its children, and the
 // client is told.
 func TestTimeout(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct{ name, script string }{
-		{"sleeps", "#!/bin/sh\nsleep 1000 &\necho $! >child.new; mv child.new child\necho $$ >pid.new; mv pid.new pid\nwait\n"},
-		{"ignores TERM", "#!/bin/sh\ntrap '' TERM\nsleep 1000 &\necho $! >child.new; mv child.new child\necho $$ >pid.new; mv pid.new pid\nwait; wait\n"},
-		{"stopped", "#!/bin/sh\nsleep 1000 &\necho $! >child.new; mv child.new child\necho $$ >pid.new; mv pid.new pid\nkill -STOP $$\n"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			dir := folder(t, map[string]string{"script": tt.script})
-			a := call{args: []string{"bridge", "--mount=/", "--timeout=1500ms", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}}.do(t)
-			if a.status != "504 Gateway Timeout" || a.code != 1 || !strings.Contains(a.log, "no progress for 1.5s") {
-				t.Errorf("answer %q, log %q, exit code %d", a.raw, a.log, a.code)
-			}
-			for _, name := range []string{"pid", "child"} {
-				pid := readPid(t, dir+name)
-				eventually(t, name+" has ended", func() bool { return !alive(pid) })
-			}
-		})
-	}
+	bothForms(t, func(t *testing.T, resident bool) {
+		for _, tt := range []struct{ name, script string }{
+			{"sleeps", "#!/bin/sh\nsleep 1000 &\necho $! >child.new; mv child.new child\necho $$ >pid.new; mv pid.new pid\nwait\n"},
+			{"ignores TERM", "#!/bin/sh\ntrap '' TERM\nsleep 1000 &\necho $! >child.new; mv child.new child\necho $$ >pid.new; mv pid.new pid\nwait; wait\n"},
+			{"stopped", "#!/bin/sh\nsleep 1000 &\necho $! >child.new; mv child.new child\necho $$ >pid.new; mv pid.new pid\nkill -STOP $$\n"},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
+				dir := folder(t, map[string]string{"script": tt.script})
+				a := call{args: []string{"bridge", "--mount=/", "--timeout=1500ms", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}, resident: resident}.do(t)
+				if a.status != "504 Gateway Timeout" || a.code != codeOf(1, resident) || !strings.Contains(a.log, "no progress for 1.5s") {
+					t.Errorf("answer %q, log %q, exit code %d", a.raw, a.log, a.code)
+				}
+				for _, name := range []string{"pid", "child"} {
+					pid := readPid(t, dir+name)
+					eventually(t, name+" has ended", func() bool { return !alive(pid) })
+				}
+			})
+		}
+	})
 }
 
 func TestTimeoutAfterHead(t *testing.T) {
-	dir := folder(t, map[string]string{"script": child(t, "head-then-silent")})
-	a := call{args: []string{"bridge", "--mount=/", "--timeout=300ms", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}}.do(t)
-	if a.status != "200 OK" || a.body != "begun" || a.code != 1 || !strings.Contains(a.log, "no progress") {
-		t.Errorf("answer %q, log %q, exit code %d", a.raw, a.log, a.code)
-	}
+	bothForms(t, func(t *testing.T, resident bool) {
+		dir := folder(t, map[string]string{"script": child(t, "head-then-silent")})
+		a := call{args: []string{"bridge", "--mount=/", "--timeout=300ms", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}, resident: resident}.do(t)
+		if a.status != "200 OK" || a.body != "begun" || a.code != codeOf(1, resident) || !strings.Contains(a.log, "no progress") {
+			t.Errorf("answer %q, log %q, exit code %d", a.raw, a.log, a.code)
+		}
+	})
 }
 
 // A slow script that goes on is not cut off: the limit is for silence.
 func TestTimeoutIsForSilence(t *testing.T) {
-	t.Parallel()
-	dir := folder(t, map[string]string{"script": "#!/bin/sh\necho A: b; echo; for i in $(seq 25); do sleep 0.1; echo $i; done\n"})
-	a := call{args: []string{"bridge", "--mount=/", "--timeout=2s", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}}.do(t)
-	if a.code != 0 || !strings.HasSuffix(a.body, "25\n") {
-		t.Errorf("answer %q, log %q", a.raw, a.log)
-	}
+	bothForms(t, func(t *testing.T, resident bool) {
+		dir := folder(t, map[string]string{"script": "#!/bin/sh\necho A: b; echo; for i in $(seq 25); do sleep 0.1; echo $i; done\n"})
+		a := call{args: []string{"bridge", "--mount=/", "--timeout=2s", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}, resident: resident}.do(t)
+		if a.code != 0 || !strings.HasSuffix(a.body, "25\n") {
+			t.Errorf("answer %q, log %q", a.raw, a.log)
+		}
+	})
 }
 
 // When the client goes, the script goes.
 func TestClientGone(t *testing.T) {
-	dir := folder(t, map[string]string{"script": child(t, "silent"), "endless": "#!/bin/sh\necho $$ >pid.new; mv pid.new pid\necho A: b; echo; exec cat /dev/zero\n"})
-	for _, name := range []string{"script", "endless"} {
-		c := call{args: []string{"bridge", "--mount=/", dir}, headers: []header{{"SCRIPT_NAME", "/" + name}}}
-		talk := c.begin(t)
-		io.WriteString(talk.conn, c.request())
-		pid := readPid(t, dir+"pid")
-		talk.conn.Close()
-		a := talk.finish("")
-		if a.code != 1 || !strings.Contains(a.log, "the client closed the connection") {
-			t.Errorf("%s: exit code %d, log %q", name, a.code, a.log)
+	bothForms(t, func(t *testing.T, resident bool) {
+		dir := folder(t, map[string]string{"script": child(t, "silent"), "endless": "#!/bin/sh\necho $$ >pid.new; mv pid.new pid\necho A: b; echo; exec cat /dev/zero\n"})
+		for _, name := range []string{"script", "endless"} {
+			c := call{args: []string{"bridge", "--mount=/", dir}, headers: []header{{"SCRIPT_NAME", "/" + name}}, resident: resident}
+			talk := c.begin(t)
+			io.WriteString(talk.conn, c.request())
+			pid := readPid(t, dir+"pid")
+			talk.conn.Close()
+			a := talk.finish("")
+			if a.code != codeOf(1, resident) || !strings.Contains(a.log, "the client closed the connection") {
+				t.Errorf("%s: exit code %d, log %q", name, a.code, a.log)
+			}
+			if alive(pid) {
+				t.Errorf("%s runs on", name)
+			}
+			os.Remove(dir + "pid")
 		}
-		if alive(pid) {
-			t.Errorf("%s runs on", name)
+	})
+}
+
+// A web server that has all that the head has announced closes: nginx does. The
+// script comes to its end all the same.
+func TestClientHasAll(t *testing.T) {
+	bothForms(t, func(t *testing.T, resident bool) {
+		for method, last := range map[string]string{"GET": "done", "HEAD": "\r\n\r\n"} {
+			dir := folder(t, map[string]string{"script": child(t, "announced")})
+			c := call{args: []string{"bridge", "--mount=/", dir}, headers: []header{{"SCRIPT_NAME", "/script"}, {"REQUEST_METHOD", method}}, resident: resident}
+			talk := c.begin(t)
+			io.WriteString(talk.conn, c.request())
+			var raw []byte
+			for piece := make([]byte, 1); !strings.HasSuffix(string(raw), last); raw = append(raw, piece...) {
+				if _, err := talk.conn.Read(piece); err != nil {
+					t.Fatalf("%s: %q, %v", method, raw, err)
+				}
+			}
+			talk.conn.Close()
+			write(t, dir+"go-on", "", 0o644)
+			if a := talk.finish(string(raw)); a.status != "200 OK" || a.code != 0 || a.log != "" {
+				t.Errorf("%s: answer %q, exit code %d, log %q", method, a.raw, a.code, a.log)
+			}
+			if _, err := os.Stat(dir + "ended"); err != nil {
+				t.Errorf("%s: the script did not come to its end", method)
+			}
 		}
-		os.Remove(dir + "pid")
-	}
+	})
 }
 
 // A client that has sent everything may say so; that is not the same as going.
 func TestHalfClose(t *testing.T) {
-	dir := folder(t, map[string]string{"script": "#!/bin/sh\nwhile ! test -e go-on; do sleep 0.01; done\necho A: b; echo; echo hello\n"})
-	c := call{args: []string{"bridge", "--mount=/", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}}
-	talk := c.begin(t)
-	io.WriteString(talk.conn, c.request())
-	syscall.Shutdown(int(talk.conn.Fd()), syscall.SHUT_WR)
-	syscall.SetNonblock(int(talk.conn.Fd()), true)
-	write(t, dir+"go-on", "", 0o644)
-	if a := talk.end(); a.body != "hello\n" || a.code != 0 {
-		t.Errorf("answer %q, log %q", a.raw, a.log)
-	}
+	bothForms(t, func(t *testing.T, resident bool) {
+		dir := folder(t, map[string]string{"script": "#!/bin/sh\nwhile ! test -e go-on; do sleep 0.01; done\necho A: b; echo; echo hello\n"})
+		c := call{args: []string{"bridge", "--mount=/", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}, resident: resident}
+		talk := c.begin(t)
+		io.WriteString(talk.conn, c.request())
+		syscall.Shutdown(int(talk.conn.Fd()), syscall.SHUT_WR)
+		syscall.SetNonblock(int(talk.conn.Fd()), true)
+		write(t, dir+"go-on", "", 0o644)
+		if a := talk.end(); a.body != "hello\n" || a.code != 0 {
+			t.Errorf("answer %q, log %q", a.raw, a.log)
+		}
+	})
 }
 
 // The script does not outlive a bridge that is killed.
@@ -493,21 +546,23 @@ func TestBridgeKilled(t *testing.T) {
 
 // The answer ends when the script closes its output, not when it ends.
 func TestAnswerEndsBeforeScript(t *testing.T) {
-	dir := folder(t, map[string]string{"script": child(t, "close-output")})
-	c := call{args: []string{"bridge", "--mount=/", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}}
-	talk := c.begin(t)
-	io.WriteString(talk.conn, c.request())
-	raw, err := io.ReadAll(talk.conn)
-	if err != nil || !strings.HasSuffix(string(raw), "done") {
-		t.Errorf("answer %q, %v", raw, err)
-	}
-	write(t, dir+"go-on", "", 0o644)
-	if a := talk.finish(string(raw)); a.code != 0 || a.log != "" {
-		t.Errorf("exit code %d, log %q", a.code, a.log)
-	}
-	if _, err := os.Stat(dir + "ended"); err != nil {
-		t.Error("the script did not come to its end")
-	}
+	bothForms(t, func(t *testing.T, resident bool) {
+		dir := folder(t, map[string]string{"script": child(t, "close-output")})
+		c := call{args: []string{"bridge", "--mount=/", dir}, headers: []header{{"SCRIPT_NAME", "/script"}}, resident: resident}
+		talk := c.begin(t)
+		io.WriteString(talk.conn, c.request())
+		raw, err := io.ReadAll(talk.conn)
+		if err != nil || !strings.HasSuffix(string(raw), "done") {
+			t.Errorf("answer %q, %v", raw, err)
+		}
+		write(t, dir+"go-on", "", 0o644)
+		if a := talk.finish(string(raw)); a.code != 0 || a.log != "" {
+			t.Errorf("exit code %d, log %q", a.code, a.log)
+		}
+		if _, err := os.Stat(dir + "ended"); err != nil {
+			t.Error("the script did not come to its end")
+		}
+	})
 }
 
 // No descriptor of the starter or the bridge reaches the script.
@@ -521,8 +576,9 @@ func TestDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer extra.Close()
-	for _, mode := range []string{"--timeout=60s", "--handoff", "--stream-body", confined} {
-		a := call{args: []string{"bridge", "--mount=/", mode, dir}, headers: []header{{"SCRIPT_NAME", "/script"}}, body: strings.Repeat("x", 70_000), files: []*os.File{extra, extra, extra}}.do(t)
+	for _, mode := range []string{"--timeout=60s", "--handoff", "--stream-body", confined, "--max=1"} {
+		resident := mode == "--max=1"
+		a := call{args: []string{"bridge", "--mount=/", mode, dir}, headers: []header{{"SCRIPT_NAME", "/script"}}, body: strings.Repeat("x", 70_000), files: []*os.File{extra, extra, extra}, resident: resident}.do(t)
 		if _, open, _ := strings.Cut(a.raw, "\n\n"); !strings.HasSuffix(a.raw, "\n0\n1\n2\n3\n") { // 3 is the folder itself
 			t.Errorf("%s: open descriptors %q", mode, open)
 		}
@@ -535,10 +591,11 @@ func TestSignals(t *testing.T) {
 		need.Missing(t, "proc")
 	}
 	dir := folder(t, map[string]string{"script": "#!/bin/sh\necho A: b; echo; grep -E '^Sig(Ign|Blk)' /proc/self/status\n"})
-	for _, mode := range []string{"--timeout=60s", "--handoff", confined} {
+	for _, mode := range []string{"--timeout=60s", "--handoff", confined, "--max=1"} {
 		a := call{
-			command: []string{"/bin/sh", "-c", `trap '' HUP INT QUIT TERM PIPE USR1 USR2 CHLD TSTP TTIN TTOU ALRM; exec "$0" "$@"`, scgiRun(t)},
-			args:    []string{"bridge", "--mount=/", mode, dir}, headers: []header{{"SCRIPT_NAME", "/script"}},
+			resident: mode == "--max=1",
+			command:  []string{"/bin/sh", "-c", `trap '' HUP INT QUIT TERM PIPE USR1 USR2 CHLD TSTP TTIN TTOU ALRM; exec "$0" "$@"`, scgiRun(t)},
+			args:     []string{"bridge", "--mount=/", mode, dir}, headers: []header{{"SCRIPT_NAME", "/script"}},
 		}.do(t)
 		if n := strings.Count(a.raw, "0000000000000000"); n != 2 {
 			t.Errorf("%s: %q", mode, a.raw)
@@ -550,10 +607,11 @@ func TestSignals(t *testing.T) {
 // starter's.
 func TestLimitOfOpenFiles(t *testing.T) {
 	dir := folder(t, map[string]string{"script": "#!/bin/sh\necho A: b; echo; ulimit -n\n"})
-	for _, modes := range [][]string{{}, {"--handoff"}, {confined}, {"--handoff", confined}} {
+	for _, modes := range [][]string{{}, {"--handoff"}, {confined}, {"--handoff", confined}, {"--max=1"}} {
 		a := call{
-			command: []string{"/bin/sh", "-c", `ulimit -S -n 77; exec "$0" "$@"`, scgiRun(t)},
-			args:    slices.Concat([]string{"bridge", "--mount=/"}, modes, []string{dir}), headers: []header{{"SCRIPT_NAME", "/script"}},
+			resident: slices.Contains(modes, "--max=1"),
+			command:  []string{"/bin/sh", "-c", `ulimit -S -n 77; exec "$0" "$@"`, scgiRun(t)},
+			args:     slices.Concat([]string{"bridge", "--mount=/"}, modes, []string{dir}), headers: []header{{"SCRIPT_NAME", "/script"}},
 		}.do(t)
 		if !strings.HasSuffix(a.raw, "\n77\n") {
 			t.Errorf("%s: %q", modes, a.raw)

@@ -47,6 +47,28 @@ func TestSetUIDGID(t *testing.T) {
 	}
 }
 
+// TestSetUIDGIDGroups: groups behind the account are what the program has, and no
+// other. The original knows none, and takes them for a part of the name.
+func TestSetUIDGIDGroups(t *testing.T) {
+	t.Parallel()
+	need.Root(t)
+	run := scgiRun(t)
+	for account, want := range map[string]string{
+		"nobody": "65534 65534 65534", "nobody:games": "65534 60 60", "nobody:games:tty:daemon": "65534 60 1 5 60", "nobody::tty": "65534 65534 5 65534",
+	} {
+		out, err := exec.CommandContext(t.Context(), run, "setuidgid", account, "sh", "-c", `echo $(id -u) $(id -g) $(id -G | tr ' ' '\n' | sort -n)`).CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%s: %v: %s, want %s", account, err, got, want)
+		}
+	}
+	for _, account := range []string{"nobody:no-such-group", "nobody:games:no-such-group", "nobody:games:", ":games", "nobody:60"} {
+		out, err := exec.CommandContext(t.Context(), run, "setuidgid", account, "true").CombinedOutput()
+		if want := "setuidgid: fatal: unknown account " + account + "\n"; err == nil || string(out) != want {
+			t.Errorf("%s: %v: %s, want %s", account, err, out, want)
+		}
+	}
+}
+
 func TestEnvUIDGID(t *testing.T) {
 	t.Parallel()
 	compare(t, "envuidgid", slices.Concat(

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"scgikit/bridge"
+	"scgikit/internal/accounts"
 )
 
 // option is a flag of a program. The package flag of the standard library is
@@ -166,6 +167,20 @@ func addNames(to *[]string) func(string) error {
 	}
 }
 
+// addExceptions takes words of bridge.Exceptions, separated by commas.
+func addExceptions(to *[]bridge.Exception) func(string) error {
+	return func(value string) error {
+		for word := range strings.SplitSeq(value, ",") {
+			e := bridge.Exception(word)
+			if !slices.Contains(bridge.Exceptions(), e) {
+				return usageError(strconv.Quote(word) + " is none of hidden, backup, writable, setuid, owner")
+			}
+			*to = append(*to, e)
+		}
+		return nil
+	}
+}
+
 // addVariable takes NAME=VALUE.
 func addVariable(to *[]string) func(string) error {
 	return func(value string) error {
@@ -186,6 +201,59 @@ func setUmask(to **int) func(string) error {
 		}
 		n := int(mask)
 		*to = &n
+		return nil
+	}
+}
+
+// setMode takes a file mode of three or four octal digits.
+func setMode(to *uint32) func(string) error {
+	return func(value string) error {
+		mode, err := strconv.ParseUint(value, 8, 12)
+		if err != nil || len(value) < 3 || len(value) > 4 || mode > 0o777 {
+			return usageError(strconv.Quote(value) + " is not a mode like 0660")
+		}
+		*to = uint32(mode)
+		return nil
+	}
+}
+
+// setCount takes a number above 0.
+func setCount(to *int) func(string) error {
+	return func(value string) error {
+		n, err := strconv.ParseUint(value, 10, 20)
+		if err != nil || n == 0 {
+			return usageError(strconv.Quote(value) + " is not a number from 1 to 1048575")
+		}
+		*to = int(n)
+		return nil
+	}
+}
+
+// setOwner takes a user, a group or both, by name or by number.
+func setOwner(uid, gid *int) func(string) error {
+	return func(value string) error {
+		user, group, _ := strings.Cut(value, ":")
+		if user == "" && group == "" {
+			return usageError("want USER, :GROUP or USER:GROUP")
+		}
+		if user != "" {
+			if n, err := strconv.ParseUint(user, 10, 31); err == nil {
+				*uid = int(n)
+			} else if a, ok := accounts.Find(user); ok {
+				*uid = int(a.UID)
+			} else {
+				return usageError("no user " + user + " in /etc/passwd")
+			}
+		}
+		if group != "" {
+			if n, err := strconv.ParseUint(group, 10, 31); err == nil {
+				*gid = int(n)
+			} else if n, ok := accounts.FindGroup(group); ok {
+				*gid = int(n)
+			} else {
+				return usageError("no group " + group + " in /etc/group")
+			}
+		}
 		return nil
 	}
 }

@@ -44,9 +44,10 @@ func TestHelp(t *testing.T) {
 
 // Every flag is in the help text of its program.
 func TestHelpNamesEveryFlag(t *testing.T) {
-	style := ""
+	o, r := new(bridge.WSGIOptions), defaultResidence()
 	for name, options := range map[string][]option{
-		"bridge": bridgeFlags(defaultOptions()), "wsgi": wsgiFlags(new(bridge.WSGIOptions), &style),
+		"bridge": append(bridgeFlags(defaultOptions()), residenceFlags(r)...),
+		"wsgi":   append(wsgiFlags(o), wsgiResidenceFlags(o, r)...),
 	} {
 		out, _, _ := run(t, scgiRun(t), name, "-h")
 		for _, o := range options {
@@ -99,15 +100,20 @@ func TestWrongUsage(t *testing.T) {
 		{"confined --limit nofile=3", "no program named"},
 		{"confined --timeout 3s /bin/true", "no flag --timeout"},
 		{"bridge /x/ argument", "a folder takes no arguments"},
-		{"bridge --listen unix:/run/x.sock /x/", "--listen belongs to the form that keeps running"},
-		{"bridge --max=4 /x/", "--max belongs to the form that keeps running"},
+		{"bridge --listen unix:/run/x.sock --handoff /x/", "--handoff and --listen exclude each other"},
+		{"bridge --max=4 /x/", "--max belongs to --listen ADDRESS"},
 		{"wsgi", "no MODULE:CALLABLE"},
 		{"wsgi :app", "no MODULE:CALLABLE"},
 		{"wsgi a:b c:d", "more than one"},
-		{"wsgi --style prefork a:b", "--style prefork keeps running"},
-		{"wsgi --style zygote a:b", "--style zygote keeps running"},
+		{"wsgi --style prefork a:b", "--style prefork keeps running: it needs --listen"},
+		{"wsgi --style zygote a:b", "--style zygote keeps running: it needs --listen"},
 		{"wsgi --style other a:b", "no style other"},
-		{"wsgi --workers 2 a:b", "--workers belongs to the form that keeps running"},
+		{"wsgi --workers 2 a:b", "--workers belongs to --listen ADDRESS"},
+		{"wsgi --listen unix:/run/x.sock --style once a:b", "--style once is for the connection on standard input"},
+		{"wsgi --listen unix:/run/x.sock --style zygote --workers 2 a:b", "--workers belongs to --style prefork"},
+		{"wsgi --listen unix:/run/x.sock --max 2 a:b", "--max belongs to --style zygote"},
+		{"wsgi --listen unix:/run/x.sock --workers 0 a:b", "\"0\" is not a number"},
+		{"wsgi --listen 192.0.2.1:1 a:b", "other machines can reach it"},
 		{"wsgi --python python3 a:b", "--python python3 is not an absolute path"},
 		{"wsgi --directory app a:b", "--directory app is not an absolute path"},
 	} {

@@ -30,8 +30,9 @@ type program struct {
 // programs lists them in the order of the help text.
 func programs() []program {
 	return []program{
-		{"bridge", "one SCGI request on standard input -> a CGI program", runBridge, ""},
-		{"wsgi", "one SCGI request on standard input -> a Python WSGI callable", runWSGI, ""},
+		{"bridge", "SCGI requests, one on standard input or all at a socket -> CGI programs", runBridge, ""},
+		{"wsgi", "SCGI requests, one on standard input or all at a socket -> a Python WSGI callable", runWSGI, ""},
+		{"listen", "run a program with a listening socket on standard input", runListen, ""},
 		{"multilog", "lines on standard input -> folders of rotated files", runMultilog, multilogHelp},
 		{"tai64n", "put a TAI64N time stamp before each line", runTAI64N, ""},
 		{"tai64nlocal", "show TAI64N time stamps as local dates", runTAI64NLocal, ""},

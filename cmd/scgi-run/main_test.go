@@ -16,11 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scgikit/internal/scgi"
+	"scgikit/internal/selftest"
 )
 
 // patience is how long a test waits for what must come. It is spent only where
 // something hangs.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // noRaceSleep keeps a program with the race detector from sleeping for a second
 // before it ends.
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 			syscall.Exit(runChild(child)) // without the race detector's sleep
 		}
 	}
-	os.Exit(m.Run())
+	os.Exit(selftest.Tests{M: m}.Run())
 }
 
 // header is a request parameter.
@@ -62,6 +63,11 @@ type call struct {
 	stderr  *os.File // default is a file, which becomes answer.log
 	command []string // what comes before scgi-run's arguments, instead of scgi-run
 	files   []*os.File
+	// resident starts the form of bridge or wsgi that keeps running, on a socket of
+	// its own, and ends it after the answer. Its exit code is then not the request's.
+	resident bool
+	fastcgi  bool   // the protocol, of a resident one
+	style    string // of wsgi; "" is once
 }
 
 // answer is what came back.
@@ -80,11 +86,17 @@ type conversation struct {
 	conn *os.File
 	cmd  *exec.Cmd
 	log  *os.File
+
+	resident bool
+	fastcgi  bool
 }
 
 // begin starts scgi-run on one end of a connection.
 func (c call) begin(t *testing.T) *conversation {
 	t.Helper()
+	if c.resident {
+		return c.beginResident(t)
+	}
 	// No program that another test starts meanwhile may get a copy.
 	syscall.ForkLock.RLock()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
@@ -143,6 +155,9 @@ func (c call) request() string {
 	if !hasHeader(c.headers, "REQUEST_METHOD") {
 		headers = append(headers, header{"REQUEST_METHOD", method})
 	}
+	if c.fastcgi {
+		return fastcgiRequest(1, false, append(headers, c.headers...), c.body)
+	}
 	return encode(append(headers, c.headers...)...) + c.body
 }
 
@@ -174,11 +189,17 @@ func (talk *conversation) end() answer {
 		talk.t.Errorf("the answer does not end: %v, after %.200q", err, raw)
 	}
 	talk.conn.Close()
+	if talk.fastcgi {
+		return talk.finish(outputOf(talk.t, string(raw)))
+	}
 	return talk.finish(string(raw))
 }
 
 func (talk *conversation) finish(raw string) answer {
 	talk.t.Helper()
+	if talk.resident {
+		talk.cmd.Process.Signal(syscall.SIGTERM)
+	}
 	err := talk.cmd.Wait()
 	a := answer{raw: raw, code: talk.cmd.ProcessState.ExitCode()}
 	var exit *exec.ExitError
@@ -204,12 +225,23 @@ func scgiRun(t *testing.T) string {
 	return link(t, "scgi-run")
 }
 
-func link(t *testing.T, name string) string {
+// raceRun is scgiRun with the race detector, for what keeps running.
+func raceRun(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return linkTo(t, self, "scgi-run")
+}
+
+func link(t *testing.T, name string) string {
+	t.Helper()
+	return linkTo(t, selftest.Program(t), name)
+}
+
+func linkTo(t *testing.T, self, name string) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.Symlink(self, path); err != nil {
 		t.Fatal(err)
@@ -243,11 +275,7 @@ func write(t *testing.T, path, text string, mode os.FileMode) {
 // child returns the text of a script that is a part of the test binary.
 func child(t *testing.T, name string) string {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "#!" + self + " cgi:" + name + "\n"
+	return "#!" + selftest.Program(t) + " cgi:" + name + "\n"
 }
 
 // runChild is the CGI script of that name.
@@ -274,6 +302,13 @@ func runChild(name string) int {
 		os.Stdout.Close()
 		mark("started")
 		waitForFile("go-on")
+		mark("ended")
+	case "announced": // an answer of a length that it says, and more work, and more output
+		os.Stdout.WriteString("Content-Length: 4\n" + head + "done")
+		waitForFile("go-on")
+		if _, err := os.Stdout.WriteString(strings.Repeat("x", 100_000)); err != nil {
+			return 1
+		}
 		mark("ended")
 	case "silent":
 		mark("pid", strconv.Itoa(os.Getpid()))

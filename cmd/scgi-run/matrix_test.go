@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -67,15 +68,25 @@ func TestScripts(t *testing.T) {
 		{name: "log lines are one line", script: sh("printf 'a\\033[0mb\\tc\\n' >&2; " + head), status: "200 OK", log: `]: a\x1b[0mb\x09c` + "\n"},
 	}
 	for _, tt := range tests {
-		for _, mode := range [][]string{nil, {"--stream-body"}, {confined}} {
+		const resident, fast = "resident", "FastCGI"
+		for _, mode := range [][]string{
+			nil, {"--stream-body"}, {confined}, {resident}, {resident, "--stream-body"}, {resident, confined}, {fast}, {fast, "--stream-body"},
+		} {
 			t.Run(tt.name+" "+strings.Join(mode, ""), func(t *testing.T) {
 				t.Parallel()
 				dir := folder(t, map[string]string{"script": tt.script})
 				t.Cleanup(func() { endBackground(t, filepath.Join(dir, "pid")) })
+				fastcgi := len(mode) > 0 && mode[0] == fast
+				keepsRunning := fastcgi || (len(mode) > 0 && mode[0] == resident)
+				if keepsRunning {
+					mode = mode[1:]
+				}
 				a := call{
-					args:    append(append([]string{"bridge", "--mount", "/cgi/"}, mode...), dir),
-					headers: []header{{"SCRIPT_NAME", "/cgi/script"}},
-					body:    tt.body,
+					args:     slices.Concat([]string{"bridge", "--mount", "/cgi/"}, mode, []string{dir}),
+					headers:  []header{{"SCRIPT_NAME", "/cgi/script"}},
+					body:     tt.body,
+					resident: keepsRunning,
+					fastcgi:  fastcgi,
 				}.do(t)
 				if a.status != tt.status {
 					t.Errorf("status %q, want %q; answer %.300q; log %q", a.status, tt.status, a.raw, a.log)
@@ -94,8 +105,8 @@ func TestScripts(t *testing.T) {
 				if n := strings.Count(a.log, "(answered"); n > 1 || strings.HasPrefix(tt.status, "5") != (n == 1) {
 					t.Errorf("%d reports of an error answer in the log: %q", n, a.log)
 				}
-				if a.code != tt.code {
-					t.Errorf("exit code %d, want %d", a.code, tt.code)
+				if want := codeOf(tt.code, keepsRunning); a.code != want {
+					t.Errorf("exit code %d, want %d", a.code, want)
 				}
 				if strings.Contains(a.raw, dir) {
 					t.Errorf("the answer tells the client a path: %q", a.raw)

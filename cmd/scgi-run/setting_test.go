@@ -58,10 +58,10 @@ func TestSetting(t *testing.T) {
 			return app(t, "apps:setting", call{args: append(flags, "--directory", dir)}), dir
 		},
 	}
-	for name, flag := range map[string]string{"bridge": "--timeout=60s", "bridge stream": "--stream-body", "bridge handoff": "--handoff"} {
+	for name, flag := range map[string]string{"bridge": "--timeout=60s", "bridge stream": "--stream-body", "bridge handoff": "--handoff", "bridge resident": "--max=1"} {
 		forms[name] = func(flags ...string) (call, string) {
 			dir := folder(t, map[string]string{"show": showSetting(t)})
-			return call{args: slices.Concat([]string{"bridge", "--mount=/", flag}, flags, []string{dir}), headers: []header{{"SCRIPT_NAME", "/show"}}}, strings.TrimSuffix(dir, "/")
+			return call{args: slices.Concat([]string{"bridge", "--mount=/", flag}, flags, []string{dir}), headers: []header{{"SCRIPT_NAME", "/show"}}, resident: flag == "--max=1"}, strings.TrimSuffix(dir, "/")
 		}
 	}
 	hard := hardLimits(t)

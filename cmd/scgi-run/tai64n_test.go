@@ -74,7 +74,11 @@ func TestTAI64N(t *testing.T) {
 		nil, []byte("\n"), []byte("a"), []byte("a\n"), []byte("\n\n\nb"), []byte("a\x00b\xff\r\n"),
 		bytes.Repeat([]byte("x"), 200_000), append(bytes.Repeat([]byte("y"), 65536), '\n'), bytes.Repeat([]byte("z\n"), 70_000),
 	}
-	for range 40 {
+	more := 10
+	if need.Thorough() {
+		more = 100
+	}
+	for range more {
 		inputs = append(inputs, randomLines(random))
 	}
 	for i, input := range inputs {
@@ -199,7 +203,10 @@ func TestTAI64NLocal(t *testing.T) {
 		if i < 4 { // with rules, the C library has summer time at the wrong time of these years
 			inputs = append(inputs, []byte("@3fffffe00000000000000000 before the year 0\n"))
 		}
-		for range 4 {
+		if i >= 4 && !need.Thorough() { // what is no label is the same in each zone
+			inputs = [][]byte{inputs[5], inputs[len(inputs)-1]}
+		}
+		for range 2 {
 			inputs = append(inputs, safeLines(random))
 		}
 		for j, input := range inputs {

@@ -31,6 +31,10 @@ func app(t *testing.T, name string, c call) call {
 		t.Fatal(err)
 	}
 	args := []string{"wsgi", "--python", python(t), "--path", dir, "--mount", "/app/", "--env", "TMPDIR=" + t.TempDir(), "--env", "PYTHONDONTWRITEBYTECODE=1"}
+	if c.style != "" && c.style != "once" {
+		c.resident = true
+		args = append(args, "--style", c.style)
+	}
 	c.args = slices.Concat(args, c.args, []string{name})
 	if !hasHeader(c.headers, "SCRIPT_NAME") && !hasHeader(c.headers, "REQUEST_URI") {
 		c.headers = append(c.headers, header{"SCRIPT_NAME", "/app"}, header{"PATH_INFO", "/x"})
@@ -38,9 +42,24 @@ func app(t *testing.T, name string, c call) call {
 	return c
 }
 
+// eachStyle runs a test for every style.
+func eachStyle(t *testing.T, test func(t *testing.T, style string)) {
+	t.Helper()
+	for _, style := range []string{"once", "prefork", "zygote"} {
+		t.Run(style, func(t *testing.T) {
+			t.Parallel()
+			test(t, style)
+		})
+	}
+}
+
 // What becomes of apps that are right, and of those that are not.
 func TestApps(t *testing.T) {
 	t.Parallel()
+	eachStyle(t, testApps)
+}
+
+func testApps(t *testing.T, style string) {
 	query := func(text string) call { return call{headers: []header{{"QUERY_STRING", text}}} }
 	tests := []struct {
 		app    string
@@ -104,8 +123,9 @@ func TestApps(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.app, func(t *testing.T) {
 			t.Parallel()
+			tt.call.style = style
 			a := app(t, "apps:"+tt.app, tt.call).do(t)
-			if a.status != tt.status || a.code != tt.code {
+			if a.status != tt.status || a.code != codeOf(tt.code, style != "once") {
 				t.Errorf("status %q, exit code %d; answer %.300q, log %q", a.status, a.code, a.raw, a.log)
 			}
 			if tt.body != "*" && a.body != tt.body {
@@ -161,6 +181,10 @@ func TestAppProcess(t *testing.T) {
 
 func TestAppInput(t *testing.T) {
 	t.Parallel()
+	eachStyle(t, testAppInput)
+}
+
+func testAppInput(t *testing.T, style string) {
 	const body = "one\ntwo\n\nfour"
 	for how, want := range map[string]string{
 		"part": "one", "all": body, "pieces": "on|e\ntwo\n\nfour||", "zero": "|" + body, "none": body,
@@ -169,27 +193,33 @@ func TestAppInput(t *testing.T) {
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
-			a := app(t, "apps:reads", call{headers: []header{{"QUERY_STRING", how}}, body: body}).do(t)
+			a := app(t, "apps:reads", call{style: style, headers: []header{{"QUERY_STRING", how}}, body: body}).do(t)
 			if a.body != want || a.code != 0 || a.log != "" {
 				t.Errorf("body %q, want %q; log %q", a.body, want, a.log)
 			}
 		})
 	}
 	large := strings.Repeat("line\n", 100_000)
-	a := app(t, "apps:reads", call{headers: []header{{"QUERY_STRING", "nothing"}}, body: large}).do(t)
+	a := app(t, "apps:reads", call{style: style, headers: []header{{"QUERY_STRING", "nothing"}}, body: large}).do(t)
 	if a.body != "ignored" {
 		t.Errorf("a large body that is not read: answer %q, log %q", a.raw, a.log)
 	}
-	a = app(t, "apps:reads", call{headers: []header{{"QUERY_STRING", "for"}}, body: large}).do(t)
+	a = app(t, "apps:reads", call{style: style, headers: []header{{"QUERY_STRING", "for"}}, body: large}).do(t)
 	if a.body != strings.TrimSuffix(strings.ReplaceAll(large, "\n", "\n|"), "|") {
 		t.Errorf("lines of a large body: %d bytes, log %q", len(a.body), a.log)
 	}
 }
 
 func TestEnviron(t *testing.T) {
+	t.Parallel()
+	eachStyle(t, testEnviron)
+}
+
+func testEnviron(t *testing.T, style string) {
 	a := app(t, "apps:show", call{
-		env:  []string{"LANG=C.UTF-8", "SECRET=outer", "PYTHONPATH=/evil"},
-		args: []string{"--env", "DJANGO_SETTINGS_MODULE=x", "--env", "HTTP_SET=by us"},
+		style: style,
+		env:   []string{"LANG=C.UTF-8", "SECRET=outer", "PYTHONPATH=/evil"},
+		args:  []string{"--env", "DJANGO_SETTINGS_MODULE=x", "--env", "HTTP_SET=by us"},
 		headers: []header{
 			{"SCRIPT_NAME", "/app"},
 			{"PATH_INFO", "/\xc3\xa9\xff"},
@@ -232,6 +262,9 @@ run_once=True
 input_terminated=True
 os.environ=['DJANGO_SETTINGS_MODULE', 'HTTP_SET', 'LANG', 'PATH', 'PYTHONDONTWRITEBYTECODE', 'TMPDIR']
 sys.argv=['scgi-run']`
+	if style == "prefork" {
+		want = strings.Replace(want, "run_once=True", "run_once=False", 1)
+	}
 	if a.body != want {
 		t.Errorf("got\n%s\nwant\n%s\nlog %s", a.body, want, a.log)
 	}
@@ -240,6 +273,10 @@ sys.argv=['scgi-run']`
 // SCRIPT_NAME and PATH_INFO, whatever the web server makes of them.
 func TestAppPaths(t *testing.T) {
 	t.Parallel()
+	eachStyle(t, testAppPaths)
+}
+
+func testAppPaths(t *testing.T, style string) {
 	for _, tt := range []struct {
 		name         string
 		headers      []header
@@ -257,7 +294,7 @@ func TestAppPaths(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a := app(t, "apps:show", call{headers: tt.headers}).do(t)
+			a := app(t, "apps:show", call{style: style, headers: tt.headers}).do(t)
 			body := strings.ReplaceAll(a.body, "\xe9", `\xe9`)
 			if !strings.Contains(body, "\nSCRIPT_NAME='"+tt.script+"'\n") || !strings.Contains(body, "\nPATH_INFO='"+tt.path+"'\n") {
 				t.Errorf("want %q and %q in %s, log %s", tt.script, tt.path, a.body, a.log)
@@ -269,6 +306,14 @@ func TestAppPaths(t *testing.T) {
 // The shim refuses what the bridge refuses.
 func TestAppBadRequests(t *testing.T) {
 	t.Parallel()
+	eachStyle(t, testAppBadRequests)
+}
+
+func testAppBadRequests(t *testing.T, style string) {
+	name, code := "broken:app", 1 // which is not loaded before there is a request
+	if style != "once" {
+		name, code = "apps:hello", 0
+	}
 	get, scgi := header{"REQUEST_METHOD", "GET"}, header{"SCGI", "1"}
 	for _, tt := range []struct{ name, raw, status, log string }{
 		{"HTTP", "GET / HTTP/1.1\r\n\r\n", "400 Bad Request", "this is HTTP"},
@@ -294,13 +339,13 @@ func TestAppBadRequests(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a := app(t, "broken:app", call{raw: tt.raw, args: []string{"--max-body=1000", "--header-timeout=500ms"}}).do(t)
-			if a.status != tt.status || !strings.Contains(a.log, tt.log) || a.code != 1 || strings.Count(a.log, "\n") != 1 {
+			a := app(t, name, call{style: style, raw: tt.raw, args: []string{"--max-body=1000", "--header-timeout=500ms"}}).do(t)
+			if a.status != tt.status || !strings.Contains(a.log, tt.log) || a.code != code || strings.Count(a.log, "\n") != 1 {
 				t.Errorf("answer %q, log %q, exit code %d", a.raw, a.log, a.code)
 			}
 		})
 	}
-	talk := app(t, "broken:app", call{}).begin(t)
+	talk := app(t, name, call{style: style}).begin(t)
 	talk.conn.Close()
 	if a := talk.finish(""); a.code != 0 || a.log != "" {
 		t.Errorf("somebody who only connects: exit code %d, log %q", a.code, a.log)
@@ -336,10 +381,14 @@ func TestAppLoad(t *testing.T) {
 
 func TestAppTimeout(t *testing.T) {
 	t.Parallel()
+	eachStyle(t, testAppTimeout)
+}
+
+func testAppTimeout(t *testing.T, style string) {
 	for _, name := range []string{"sleeps", "spins", "sleeps_after_head"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := app(t, "apps:"+name, call{args: []string{"--timeout=1500ms"}})
+			c := app(t, "apps:"+name, call{style: style, args: []string{"--timeout=1500ms"}})
 			a := c.do(t)
 			if want := "504 Gateway Timeout"; a.status != want && name != "sleeps_after_head" {
 				t.Errorf("answer %q", a.raw)
@@ -347,7 +396,7 @@ func TestAppTimeout(t *testing.T) {
 			if name == "sleeps_after_head" && a.body != "begun" {
 				t.Errorf("answer %q", a.raw)
 			}
-			if a.code != 1 || !strings.Contains(a.log, "no progress for 1.5s") || !strings.Contains(a.log, "apps.py") {
+			if a.code != codeOf(1, style != "once") || !strings.Contains(a.log, "no progress for 1.5s") || !strings.Contains(a.log, "apps.py") {
 				t.Errorf("exit code %d, log %q", a.code, a.log)
 			}
 			if name == "sleeps" {
@@ -360,7 +409,12 @@ func TestAppTimeout(t *testing.T) {
 }
 
 func TestAppClientGone(t *testing.T) {
-	c := app(t, "apps:large", call{})
+	t.Parallel()
+	eachStyle(t, testAppClientGone)
+}
+
+func testAppClientGone(t *testing.T, style string) {
+	c := app(t, "apps:large", call{style: style})
 	talk := c.begin(t)
 	io.WriteString(talk.conn, c.request())
 	if _, err := io.ReadFull(talk.conn, make([]byte, 200_000)); err != nil {
@@ -373,11 +427,16 @@ func TestAppClientGone(t *testing.T) {
 }
 
 func TestDjango(t *testing.T) {
+	t.Parallel()
 	if err := exec.CommandContext(t.Context(), python(t), "-I", "-c", "import django").Run(); err != nil {
 		need.Missing(t, "django")
 	}
+	eachStyle(t, testDjango)
+}
+
+func testDjango(t *testing.T, style string) {
 	get := func(path string, more ...header) answer {
-		return app(t, "site_django:application", call{headers: append([]header{{"SCRIPT_NAME", "/app"}, {"PATH_INFO", path}, {"HTTP_HOST", "example.org:81"}}, more...)}).do(t)
+		return app(t, "site_django:application", call{style: style, headers: append([]header{{"SCRIPT_NAME", "/app"}, {"PATH_INFO", path}, {"HTTP_HOST", "example.org:81"}}, more...)}).do(t)
 	}
 	if a := get("/", header{"QUERY_STRING", "q=%C3%A9"}); a.body != "GET /app/form 'é' '/app'" {
 		t.Errorf("answer %q, log %s", a.raw, a.log)
@@ -386,6 +445,7 @@ func TestDjango(t *testing.T) {
 		t.Errorf("answer %q, log %s", a.raw, a.log)
 	}
 	a := app(t, "site_django:application", call{
+		style:   style,
 		headers: []header{{"SCRIPT_NAME", "/app"}, {"PATH_INFO", "/form"}, {"CONTENT_TYPE", "application/x-www-form-urlencoded"}, {"HTTP_HOST", "example.org"}},
 		body:    "name=x",
 	}).do(t)

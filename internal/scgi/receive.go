@@ -24,13 +24,20 @@ var ErrTimeout = errors.New("the request's header block did not arrive in time")
 // and then does not hold it up. Receive does not change the descriptor's flags.
 // Errors are those of ReadRequest, ErrTimeout, and the system's.
 func Receive(fd int, deadline time.Time) (Request, error) {
-	in := &descriptor{fd: fd, deadline: deadline, socket: true}
+	return ReceiveWaiting(fd, deadline, nil)
+}
+
+// ReceiveWaiting is Receive that waits for a readable descriptor by calling
+// wait, which returns ErrTimeout at the deadline; nil waits in poll(2), and with
+// it a thread.
+func ReceiveWaiting(fd int, deadline time.Time, wait func(deadline time.Time) error) (Request, error) {
+	in := &descriptor{fd: fd, deadline: deadline, socket: true, waiting: wait}
 	prefix, length, err := in.prefix()
 	if err != nil {
 		return Request{}, err
 	}
-	block := make([]byte, prefix+length+1)
-	if err := in.full(block); err != nil {
+	block, err := in.block(prefix + length + 1)
+	if err != nil {
 		return Request{}, err
 	}
 	return parseBlock(block[prefix:], in.taken-len(block)+prefix)
@@ -43,6 +50,7 @@ type descriptor struct {
 	deadline time.Time
 	socket   bool // until a call says otherwise
 	taken    int  // bytes consumed
+	waiting  func(deadline time.Time) error
 }
 
 // prefix finds the netstring's length and returns it with the number of bytes
@@ -97,6 +105,25 @@ func (d *descriptor) peek(buf []byte) (int, error) {
 	return n, err
 }
 
+// block reads that many bytes. A length is easily said: memory is taken as the
+// bytes arrive.
+func (d *descriptor) block(size int) ([]byte, error) {
+	const first = 16 << 10
+	have := 0
+	buf := make([]byte, min(size, first))
+	for {
+		if err := d.full(buf[have:]); err != nil {
+			return nil, err
+		}
+		if have = len(buf); have == size {
+			return buf, nil
+		}
+		longer := make([]byte, min(size, 2*have))
+		copy(longer, buf)
+		buf = longer
+	}
+}
+
 // full reads until buf is full.
 func (d *descriptor) full(buf []byte) error {
 	for len(buf) > 0 {
@@ -148,6 +175,9 @@ func (d *descriptor) retry(call func() (int, error)) (int, error) {
 
 // wait returns when there is something to read, or ErrTimeout.
 func (d *descriptor) wait() error {
+	if d.waiting != nil {
+		return d.waiting(d.deadline)
+	}
 	fds := []unix.PollFd{{Fd: int32(d.fd), Events: unix.POLLIN}} //nolint:gosec // a descriptor fits
 	for {
 		left := time.Until(d.deadline)

@@ -65,6 +65,13 @@ func (e *SyntaxError) Error() string {
 	return "byte " + strconv.Itoa(e.Offset) + ": " + e.Message
 }
 
+// ErrFastCGI is a connection on which FastCGI is spoken. Nothing was taken from it
+// if it is a socket.
+//
+// Source: the FastCGI 1.0 specification, section 3.3: a record's first byte is its
+// version.
+var ErrFastCGI error = &SyntaxError{0, "this is FastCGI, not SCGI: check the protocol set in the web server"}
+
 func syntaxError(offset int, message string) error {
 	return &SyntaxError{Offset: offset, Message: message}
 }
@@ -136,6 +143,8 @@ func parsePrefix(data []byte) (length, size int, err error) {
 			}
 		case c == ':' && i > 0:
 			return length, i + 1, nil
+		case i == 0 && c == 1:
+			return 0, 0, ErrFastCGI
 		default:
 			if name := otherProtocol(data); name != "" {
 				return 0, 0, syntaxError(0, "this is "+name+", not SCGI: check the protocol set in the web server")
@@ -237,8 +246,6 @@ func otherProtocol(data []byte) string {
 	switch {
 	case len(data) >= 1 && data[0] >= 'A' && data[0] <= 'Z':
 		return "HTTP"
-	case len(data) >= 2 && data[0] == 1 && data[1] == 1:
-		return "FastCGI"
 	case len(data) >= 2 && data[0] == 0x12 && data[1] == 0x34:
 		return "AJP"
 	case len(data) >= 2 && data[0] == 0x16 && data[1] == 3:
