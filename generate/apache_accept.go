@@ -28,7 +28,7 @@ func acceptApache(s *Scope, a *appfile.App) diag.List {
 			list = append(list, a.Problem(fmt.Sprintf("http.pass_headers[%d]", i), codeCannotCarry, "apache never passes the Status line of the app on", "remove it"))
 		}
 	}
-	if a.IsSet("http.buffering") && a.HTTP.Buffering {
+	if a.Protocol == appfile.SCGI && a.IsSet("http.buffering") && a.HTTP.Buffering {
 		list = append(list, a.Warning("http.buffering", codeNotCarried, "apache passes an answer on as it comes", "nothing is lost; remove the key where no other web server needs it"))
 	}
 	for i, st := range a.HTTP.Static {
@@ -45,6 +45,16 @@ func acceptApache(s *Scope, a *appfile.App) diag.List {
 	if apacheOptionsOf(a).Module == apacheSCGI {
 		return append(list, acceptModSCGI(s, a)...)
 	}
+	if a.Protocol != appfile.SCGI && a.HTTP.RelativeRedirects == appfile.RedirectsInternal {
+		list = append(list, a.Warning("http.relative_redirects", codeNotCarried,
+			fmt.Sprintf("apache passes relative redirects of an app that speaks %s on; the browser follows them", a.Protocol), "the page is the same; remove the key"))
+	}
+	if a.IsSet("options.apache.ajp_secret") && a.Protocol != appfile.AJP {
+		list = append(list, a.Problem("options.apache.ajp_secret", codeNotCarried, "belongs to protocol ajp", "remove it"))
+	}
+	if strings.ContainsAny(apacheOptionsOf(a).AJPSecret, "*?[]") {
+		list = append(list, a.Problem("options.apache.ajp_secret", codeCannotQuote, "apache takes *, ? and [] in the path of an include for a pattern", "name one file without them"))
+	}
 	if strings.ContainsAny(a.Listen.Unix, "|%#?<>") {
 		list = append(list, a.Problem("listen.unix", codeCannotQuote, "apache reads | % # ? < and > in the path of a socket as parts of a URL", "use a path without them"))
 	}
@@ -57,6 +67,11 @@ func acceptApache(s *Scope, a *appfile.App) diag.List {
 	if len(a.Backends()) > 1 {
 		if a.HTTP.Balance.Method == appfile.IPHash {
 			list = append(list, a.Problem("http.balance.method", codeCannotCarry, "apache has no balancing by the client's address", "set round-robin or least-conn"))
+		}
+		if a.Protocol == appfile.FastCGI && a.HTTP.Balance.MaxFails > 0 {
+			list = append(list, a.Warning("protocol", codeNotCarried,
+				"apache sends a request, a POST as well, to another backend where the first ends a FastCGI connection without an answer",
+				"set http.balance.max_fails: 0 where a request that fails is better than one that is made twice, or another protocol"))
 		}
 		if a.HTTP.Balance.MaxFails > 1 {
 			list = append(list, a.Problem("http.balance.max_fails", codeCannotCarry, "apache takes a backend out at its first failure", "set 1, or 0 for never"))
@@ -71,6 +86,9 @@ func acceptApache(s *Scope, a *appfile.App) diag.List {
 func acceptModSCGI(s *Scope, a *appfile.App) diag.List {
 	const hint = "set options.apache.module: proxy"
 	var list diag.List
+	if a.Protocol != appfile.SCGI {
+		list = append(list, a.Problem("protocol", codeCannotCarry, "mod_scgi speaks SCGI only", "set protocol: scgi, or "+hint))
+	}
 	if a.HTTP.RelativeRedirects == appfile.RedirectsPass {
 		list = append(list, a.Problem("options.apache.module", codeCannotCarry,
 			"mod_scgi cannot pass a relative redirect on: it asks the app again, with GET, and answers 200", "set http.relative_redirects: internal if the app can bear that, or "+hint))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -44,8 +46,8 @@ func (r *request) all(name string) []string {
 	return values
 }
 
-// backend is an SCGI server that answers with the request it got, as JSON; the
-// header X-Answer asks for something else:
+// backend is a server that answers with the request it got, as JSON, in the
+// protocol that it is started with; the header X-Answer asks for something else:
 //
 //	redirect   302 with a relative Location
 //	local      a relative Location without a Status, at the query "once"
@@ -53,19 +55,49 @@ func (r *request) all(name string) []string {
 //	big        a header of 5,000 bytes
 //	stream     one line, then another when the test says so (see release)
 //	silence    nothing
+//	die        nothing, and the connection ends
 type backend struct {
 	name    string
+	speak   speaker
 	addr    net.Addr
 	l       net.Listener
 	wg      sync.WaitGroup
 	release chan struct{}
 	closed  chan struct{}
 	once    sync.Once
+
+	mu       sync.Mutex
+	requests int      // that were read
+	last     *request // of them
 }
 
-// startBackend listens on a loopback port, or on a unix socket where a path is
-// given, until the test ends.
+// startBackend starts an SCGI server.
 func startBackend(t testing.TB, name, socket string) *backend {
+	t.Helper()
+	return startSpeaking(t, speakSCGI, name, socket)
+}
+
+// startSpeaking listens on a loopback port, or on a unix socket where a path is
+// given, until the test ends.
+func startSpeaking(t testing.TB, speak speaker, name, socket string) *backend {
+	t.Helper()
+	b := listenAs(t, name, socket)
+	b.speak = speak
+	b.wg.Go(func() {
+		for {
+			conn, err := b.l.Accept()
+			if err != nil {
+				return
+			}
+			b.wg.Go(func() { b.serve(conn) })
+		}
+	})
+	t.Cleanup(b.close)
+	return b
+}
+
+// listenAs is a backend that nobody serves yet.
+func listenAs(t testing.TB, name, socket string) *backend {
 	t.Helper()
 	network, addr := "tcp", "127.0.0.1:0"
 	if strings.HasPrefix(socket, "[") { // an IPv6 address
@@ -83,18 +115,7 @@ func startBackend(t testing.TB, name, socket string) *backend {
 			t.Fatal(err)
 		}
 	}
-	b := &backend{name: name, addr: l.Addr(), l: l, release: make(chan struct{}, 8), closed: make(chan struct{})}
-	b.wg.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			b.wg.Go(func() { b.serve(conn) })
-		}
-	})
-	t.Cleanup(b.close)
-	return b
+	return &backend{name: name, addr: l.Addr(), l: l, release: make(chan struct{}, 8), closed: make(chan struct{})}
 }
 
 func (b *backend) close() {
@@ -107,23 +128,30 @@ func (b *backend) close() {
 
 func (b *backend) serve(conn net.Conn) {
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	in := bufio.NewReader(conn)
-	got, err := readRequest(in)
+	got, out, err := b.speak(in, conn)
 	if err != nil {
 		return // a check for life, or a server that gave up
 	}
 	got.Backend = b.name
+	b.mu.Lock()
+	b.requests, b.last = b.requests+1, got
+	b.mu.Unlock()
 	answer, _ := got.get("HTTP_X_ANSWER")
+	if answer == "die" {
+		return
+	}
+	defer func() { _ = out.Close() }()
 	head := "Status: 200 OK\r\nContent-Type: application/json\r\n"
 	switch answer {
 	case "redirect":
-		fmt.Fprint(conn, "Status: 302 Found\r\nLocation: /blog/target\r\nContent-Type: text/plain\r\n\r\nmoved\n")
+		fmt.Fprint(out, "Status: 302 Found\r\nLocation: /blog/target\r\nContent-Type: text/plain\r\n\r\nmoved\n")
 		return
 	case "local":
 		// The server asks again with the same headers.
 		if query, _ := got.get("QUERY_STRING"); query == "once" {
-			fmt.Fprint(conn, "Location: /blog/target\r\n\r\n")
+			fmt.Fprint(out, "Location: /blog/target\r\n\r\n")
 			return
 		}
 	case "hidden":
@@ -137,24 +165,31 @@ func (b *backend) serve(conn net.Conn) {
 		}
 		return
 	case "stream":
-		fmt.Fprint(conn, "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\nfirst\n")
+		fmt.Fprint(out, "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\nfirst\n")
 		select {
 		case <-b.release:
 		case <-time.After(10 * time.Second):
 		}
-		fmt.Fprint(conn, "second\n")
+		fmt.Fprint(out, "second\n")
 		return
 	}
 	text, err := json.Marshal(got)
 	if err != nil {
 		return
 	}
-	fmt.Fprintf(conn, "%s\r\n%s", head, text)
+	fmt.Fprintf(out, "%s\r\n%s", head, text)
 }
 
-// readRequest reads one request: a netstring of names and values, then as many
+// seen returns how many requests the backend has read, and the last of them.
+func (b *backend) seen() (n int, last *request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.requests, b.last
+}
+
+// readSCGI reads one request: a netstring of names and values, then as many
 // bytes as CONTENT_LENGTH says.
-func readRequest(in *bufio.Reader) (*request, error) {
+func readSCGI(in *bufio.Reader) (*request, error) {
 	digits, err := in.ReadString(':')
 	if err != nil {
 		return nil, err
@@ -172,15 +207,23 @@ func readRequest(in *bufio.Reader) (*request, error) {
 	for i := 0; i+1 < len(fields); i += 2 {
 		got.Params = append(got.Params, [2]string{string(fields[i]), string(fields[i+1])})
 	}
-	length, _ := got.get("CONTENT_LENGTH")
+	return got, got.readBody(in)
+}
+
+// readBody reads as many bytes as CONTENT_LENGTH says.
+func (r *request) readBody(in io.Reader) error {
+	length, _ := r.get("CONTENT_LENGTH")
 	n, err := strconv.Atoi(length)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	body, err := io.CopyN(io.Discard, in, int64(n))
-	got.Body = int(body)
-	return got, err
+	r.Body = int(body)
+	return err
 }
+
+// add appends a parameter.
+func (r *request) add(name, value string) { r.Params = append(r.Params, [2]string{name, value}) }
 
 // reply is a server's answer to a raw request.
 type reply struct {
@@ -198,8 +241,9 @@ func ask(t testing.TB, addr, raw string) reply {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
-	if _, err := io.WriteString(conn, raw); err != nil {
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
+	// A server may answer, and close, before it has read all of a request.
+	if _, err := io.WriteString(conn, raw); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 		t.Fatal(err)
 	}
 	method, _, _ := strings.Cut(raw, " ")
@@ -213,7 +257,7 @@ func ask(t testing.TB, addr, raw string) reply {
 		t.Fatalf("body of the answer to %.60q: %v", raw, err)
 	}
 	r := reply{Status: resp.StatusCode, Header: resp.Header, Body: string(body)}
-	if resp.Header.Get("Content-Type") == "application/json" {
+	if resp.Header.Get("Content-Type") == "application/json" && len(body) > 0 {
 		r.Received = new(request)
 		if err := json.Unmarshal(body, r.Received); err != nil {
 			t.Fatalf("%v in %.200q", err, body)

@@ -25,6 +25,7 @@ var daemontools = &Target{
 	Fits:   fitsFolder,
 	Accept: func(s *Scope, a *appfile.App) diag.List { return daemontoolsFamily().accept(s, a) },
 	Files:  func(s *Scope) ([]Spec, error) { return daemontoolsFamily().files(s) },
+	Way:    func(a *appfile.App) Way { return daemontoolsFamily().way(a) },
 	Quote:  quote.Sh,
 	Quotes: folderQuotes(),
 }
@@ -34,7 +35,10 @@ type daemontoolsOptions struct {
 	BinDir  string     `yaml:"bin_dir" format:"path" doc:"folder of setuidgid, envdir, softlimit and multilog, such as /command; default is what PATH finds"`
 	Down    bool       `yaml:"down" default:"false" doc:"install the service stopped; svc -u starts it"`
 	Logger  loggerName `yaml:"logger" doc:"what writes the log; default is multilog where that can do all that log asks for, and scgi-run else"`
-	SCGIRun string     `yaml:"scgi_run" default:"/usr/local/bin/scgi-run" format:"path" doc:"the program scgi-run, for logger scgi-run"`
+	SCGIRun string     `yaml:"scgi_run" default:"/usr/local/bin/scgi-run" format:"path" doc:"the program scgi-run, for logger scgi-run and for requests"`
+
+	Listener    listenerName `yaml:"listener" doc:"what listens for cgi and wsgi.server builtin: scgi-run, where these keep running; the others start the program for each connection, the default with run.mode per-request being unixserver for listen.unix and tcpserver for listen.tcp"`
+	ListenerDir string       `yaml:"listener_dir" format:"path" doc:"per request: folder of the listener; default is what PATH finds"`
 
 	// What follows stands in small files.
 	Supervisor     supervisorName `yaml:"supervisor" default:"daemontools" doc:"what keeps the folders up: daemontools gives a warning for each field that its supervise ignores, scgikit, which is scgikit supervise, honours them all"`
@@ -62,10 +66,11 @@ func (supervisorName) Values() []string {
 // daemontoolsFamily is svscan, supervise and the programs that come with them.
 func daemontoolsFamily() *family {
 	f := &family{
-		target: "daemontools",
-		keeper: "supervise of daemontools",
-		logger: loggerMultilog,
-		envdir: func(o *folderOptions) []string { return []string{o.program("envdir")} },
+		target:       "daemontools",
+		keeper:       "supervise of daemontools",
+		logger:       loggerMultilog,
+		unixListener: listenerUnix,
+		envdir:       func(o *folderOptions) []string { return []string{o.program("envdir")} },
 		before: func(a *appfile.App, o *folderOptions) []string {
 			words := []string{o.program("setuidgid"), a.Run.User}
 			if limits := softLimits(a.Run.Limits); len(limits) > 0 {
@@ -83,7 +88,7 @@ func daemontoolsFamily() *family {
 		o := option(a, f.target, daemontoolsOptions{SCGIRun: plainSCGIRun, Supervisor: supervisorDaemontools, ReloadSignal: reloadHUP})
 		return folderOptions{
 			family: f, BinDir: o.BinDir, Down: o.Down, Logger: o.Logger, SCGIRun: o.SCGIRun, Ours: o.Supervisor == supervisorOurs,
-			After: o.After, Check: o.Check, NotificationFD: o.NotificationFD, Reload: o.Reload, ReloadSignal: o.ReloadSignal,
+			Listener: o.Listener, ListenerDir: o.ListenerDir, After: o.After, Check: o.Check, NotificationFD: o.NotificationFD, Reload: o.Reload, ReloadSignal: o.ReloadSignal,
 		}
 	}
 	return f

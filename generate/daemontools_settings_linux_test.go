@@ -325,7 +325,7 @@ options: {daemontools: {supervisor: scgikit, bin_dir: %s, check: [%[2]s, %[4]s, 
 		set := withoutLogs(t, mustRender(t, "daemontools", load(t, text(after))))
 		install(t, set, "daemontools", scan)
 		waits[name] = after
-		for _, shell := range shells(t) {
+		for _, shell := range shellOf(t, i) {
 			for _, script := range []string{"./check", "./reload"} {
 				// What they print goes to standard error, as messages do.
 				words := slices.Concat([]string{"sh", "-c", `exec "$@" 123 2>&1`, "sh"}, shell, []string{script})

@@ -75,7 +75,7 @@ func TestDaemontoolsAwkward(t *testing.T) {
 		set = mustRender(t, "daemontools", load(t, awkwardServer(t, s, username, work, logDir, loggedByOurs(logDir))))
 		ours := filepath.Join(dir, fmt.Sprintf("ours %d", i))
 		install(t, set, "daemontools/awkward", ours)
-		for _, shell := range shells(t) {
+		for _, shell := range shellOf(t, i) {
 			got := runReporter(t, service, append(shell, "./run")...)
 			if want := []string{"./" + reporter, s, "", "last"}; !reflect.DeepEqual(got.Args, want) {
 				t.Errorf("%v: started with %q, want %q", shell, got.Args, want)
@@ -375,8 +375,11 @@ options: {daemontools: {bin_dir: %s}}
 	}
 	run, _ := set.Get("daemontools/envfile/run")
 	writeProgram(t, filepath.Join(service, "run"), string(run.Data))
-	for _, shell := range shells(t) {
-		for _, s := range starterAwkward {
+	for number, shell := range shells(t) {
+		for i, s := range starterAwkward {
+			if i%3 != number && !need.Thorough() {
+				continue
+			}
 			writeFile(t, envFile, "# a comment\n\nVALUE="+s+"\nOTHER=x=y")
 			got := runReporter(t, service, append(shell, "./run")...)
 			if is, ok := got.env("VALUE"); !ok || is != s {

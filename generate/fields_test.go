@@ -50,6 +50,11 @@ var webSamples = map[string]string{
 	"options.lighttpd.version":   "top:options: {lighttpd: {version: 1.4.55}}\n",
 	"options.apache.as":          "top:options: {apache: {as: vhost}}\n",
 	"options.apache.module":      "top:options: {apache: {module: mod_scgi}}\n",
+	"options.apache.ajp_secret":  "top:options: {apache: {ajp_secret: /etc/x}}\n",
+	"options.haproxy.as":         "top:options: {haproxy: {as: frontend}}\n",
+	"options.haproxy.map":        "top:options: {haproxy: {map: /etc/x.map}}\n",
+	"options.caddy.as":           "top:options: {caddy: {as: site}}\n",
+	"options.caddy.users":        "top:options: {caddy: {users: {a: $$2b$$04$$abcdefghijklmnopqrstuuPp7HPfoAs8I2dCQCQ/fW7zEJv8I8C8e}}}\n",
 	"options.apache.mount_point": "top:options: {apache: {mount_point: /usr/x}}\n",
 }
 
@@ -84,6 +89,19 @@ func sampleText(sample string) string {
 	return b.String()
 }
 
+// fastcgiText is sampleText for servers that speak no SCGI, and for HAProxy,
+// which serves no files.
+func fastcgiText(sample string) string {
+	text := sampleText(sample)
+	if !strings.Contains(text, "protocol:") {
+		text = strings.Replace(text, "type: server\n", "type: server\nprotocol: fastcgi\n", 1)
+	}
+	if !strings.Contains(sample, "static:") {
+		text = strings.Replace(text, "  static: [{url: /base/s/, dir: /srv/s/}]\n", "", 1)
+	}
+	return text
+}
+
 // TestNothingIsDropped sets every field alone. Under each web server it changes
 // the output, or a problem names it, or the matrix says that another part of
 // the set-up carries it.
@@ -95,8 +113,12 @@ func TestNothingIsDropped(t *testing.T) {
 			t.Errorf("%s has no sample here", path)
 		}
 	}
-	for _, name := range []string{"nginx", "lighttpd", "apache"} {
+	for _, name := range []string{"nginx", "lighttpd", "apache", "haproxy", "caddy"} {
 		target, _ := generate.Lookup(name)
+		sampleText := sampleText
+		if target.Fits(load(t, sampleText("")).Apps[0]) != "" {
+			sampleText = fastcgiText
+		}
 		base := withoutInputs(mustRender(t, name, load(t, sampleText(""))).Txtar())
 		for path, sample := range webSamples {
 			project, problems := tryLoad(sampleText(sample))
@@ -115,7 +137,7 @@ func TestNothingIsDropped(t *testing.T) {
 			changed := set != nil && string(withoutInputs(set.Txtar())) != string(base)
 			field, _ := target.Fields.Lookup(appfile.FieldOf(path))
 			elsewhere := field.Support == generate.Elsewhere || strings.HasPrefix(path, "options.") && !strings.HasPrefix(path, "options."+name+".")
-			if name == "apache" && path == "http.buffering" {
+			if (name == "apache" || name == "haproxy") && path == "http.buffering" {
 				continue // what false asks for is the only way it knows; true is named
 			}
 			if !changed && !named && !elsewhere {

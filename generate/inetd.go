@@ -28,10 +28,11 @@ var inetd = &Target{
 	Summary: "a line for the super-server, in five dialects",
 	Source:  "https://man.freebsd.org/cgi/man.cgi?query=inetd&sektion=8",
 	Options: new(inetdOptions),
-	Fields:  starterFields(inetdFields()),
+	Fields:  inetdFields(),
 	Fits:    fitsInetd,
 	Accept:  acceptInetd,
 	Files:   filesInetd,
+	Way:     wayInetd,
 	Quote:   quote.Sh,
 	Quotes:  inetdQuotes(),
 }
@@ -57,60 +58,24 @@ type inetdOptions struct {
 }
 
 func inetdOptionsOf(a *appfile.App) inetdOptions {
-	return option(a, "inetd", inetdOptions{Umask: 0o022, SCGIRun: "/usr/local/bin/scgi-run", WrapperDir: "/usr/local/libexec/scgikit"})
+	return option(a, "inetd", inetdOptions{Umask: 0o022, SCGIRun: plainSCGIRun, WrapperDir: plainWrapperDir})
 }
 
 func inetdFields() Fields {
-	oneProcess := Field{Warned, "a program per request needs neither workers nor threads; each request is a process"}
-	noRestart := Field{Warned, "inetd starts the program anew for each request"}
-	plainLog := Field{Warned, "scgi-run writes plain lines to the system's log, or to the file in log.dir; rotate that with newsyslog or logrotate"}
-	return Fields{
-		"protocol":                 {Carried, "scgi; another is refused"},
-		"run.command":              {Refused, "inetd starts scgi-run, which runs cgi.script, cgi.directory or wsgi.module"},
-		"run.directory":            {Carried, "for wsgi; a script runs in its own folder, with a warning"},
+	return superServerFields("inetd", "newsyslog or logrotate", Fields{
 		"run.supplementary_groups": {Refused, "inetd gives the program the groups that its user has on the machine; add the user to them there"},
-		"run.instances":            {Carried, "1; more are refused"},
-		"run.secrets.*.file":       {Carried, "read by run.user when a request comes: the first line of the file"},
-		"run.env_file":             {Carried, "read by run.user when a request comes"},
 		"run.max_concurrent":       {Carried, "by freebsd; the others count starts a minute, with a warning"},
-		"run.request_timeout":      {Carried, ""},
-		"run.start_timeout":        {Warned, "nothing waits for a program that a request starts"},
-		"run.stop_signal":          {Warned, "a program per request ends by itself"},
-		"run.stop_timeout":         {Warned, "a program per request ends by itself"},
-		"run.restart.*":            noRestart,
 		"run.limits.memory":        {Carried, "of the data on OpenBSD, which has no limit of the address space"},
-		"run.nice":                 {Carried, "added to inetd's; 0 to 19; below 0 is refused, because the program's user may not"},
-		"cgi.*":                    {Carried, ""},
-		"wsgi.*":                   {Carried, ""},
-		"wsgi.server":              {Carried, "builtin; the others listen by themselves"},
-		"wsgi.style":               {Carried, "once; another is refused"},
-		"wsgi.workers":             oneProcess,
-		"wsgi.threads":             oneProcess,
 		"listen.tcp":               {Carried, "by freebsd only with options.inetd.service"},
 		"listen.unix":              {Carried, "not by inetutils, which refuses it"},
 		"listen.user":              {Carried, "of the socket by freebsd; of its folder by openbsd, netbsd and busybox"},
 		"listen.group":             {Carried, "of the socket by freebsd; of its folder by openbsd, netbsd and busybox"},
 		"listen.mode":              {Carried, "of the socket by freebsd; of its folder by openbsd, netbsd and busybox"},
 		"listen.backlog":           {Warned, "inetd has its own number of connections that may wait"},
-		"log.dir":                  {Carried, "where it is set: one file in it, which run.user must be able to write; else the system's log"},
-		"log.user":                 {Warned, "the program itself writes its log, as run.user"},
-		"log.*":                    plainLog,
-		"http.max_body":            {Carried, ""},
-		"http.mount":               {Carried, ""},
-	}
+	})
 }
 
-func fitsInetd(a *appfile.App) string {
-	switch {
-	case a.Type == appfile.TypeServer:
-		return "it listens by itself"
-	case a.Run.Mode == appfile.RunResident:
-		return "run.mode is resident, and inetd starts a process for each request"
-	case a.Type == appfile.TypeWSGI && a.WSGI.Server != appfile.WSGIBuiltin:
-		return "wsgi.server " + string(a.WSGI.Server) + " listens by itself"
-	}
-	return ""
-}
+func fitsInetd(a *appfile.App) string { return fitsSuperServer(a, "inetd") }
 
 // inetdPlan is everything that is decided about one app.
 type inetdPlan struct {
@@ -125,22 +90,9 @@ type inetdPlan struct {
 func planInetd(a *appfile.App) inetdPlan {
 	p := inetdPlan{app: a, options: inetdOptionsOf(a), log: logPath(a)}
 	p.command = scgiRunOnce(a, p.log)
-	p.reasons = p.needsScript()
+	p.reasons = onlyByScript(a)
 	p.script = len(p.reasons) > 0 || !p.fitsLine()
 	return p
-}
-
-// needsScript returns the fields that only a script can carry.
-func (p *inetdPlan) needsScript() []string {
-	a := p.app
-	var fields []string
-	if a.Run.EnvFile != "" {
-		fields = append(fields, "run.env_file")
-	}
-	if len(a.Run.Secrets) > 0 {
-		fields = append(fields, "run.secrets")
-	}
-	return fields
 }
 
 // Limits of a line that all dialects keep, in all versions: some cut a line
@@ -268,7 +220,8 @@ func filesInetd(s *Scope) ([]Spec, error) {
 		if p.script {
 			specs = append(specs, Spec{
 				Path: a.Name, Mode: 0o755, Place: p.options.WrapperDir, Apps: []*appfile.App{a},
-				Template: "script.tmpl", Data: p.scriptData(),
+				Template: "script.tmpl",
+				Data:     onceScript(a, "inetd", p.options.SCGIRun, p.command, p.log, p.reasons),
 			})
 		}
 		if folder != nil {
@@ -276,16 +229,6 @@ func filesInetd(s *Scope) ([]Spec, error) {
 		}
 	}
 	return specs, nil
-}
-
-func (p *inetdPlan) scriptData() starterScript {
-	a := p.app
-	return starterScript{
-		Name: a.Name, Reasons: p.reasons, Log: p.log, EnvFile: a.Run.EnvFile, Secrets: secretFiles(a),
-		NoLog:   "can not write " + p.log,
-		Literal: looksMistaken(p.command.Flags, p.command.Rest, []string{p.log, a.Run.EnvFile}),
-		Program: p.options.SCGIRun, Flags: p.command.Flags, Rest: p.command.Rest, MoreArgs: a.Run.EnvFile != "",
-	}
 }
 
 // inetdFolder is the folder that guards a socket whose own mode lets everyone in.

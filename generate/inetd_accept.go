@@ -20,7 +20,7 @@ func acceptInetd(s *Scope, a *appfile.App) diag.List {
 			"set it to the inetd of the machine: "+strings.Join(p.options.Dialect.Values(), ", "))}
 	}
 	list := acceptStarter(s, a)
-	list = append(list, p.acceptRun()...)
+	list = append(list, acceptPerRequest(a, fmt.Sprintf("inetd (%s)", p.options.Dialect))...)
 	list = append(list, p.acceptLimits()...)
 	if a.Addr().Unix != "" {
 		list = append(list, p.acceptSocket(s)...)
@@ -36,28 +36,6 @@ func acceptInetd(s *Scope, a *appfile.App) diag.List {
 // refuse returns a problem that says what this dialect can not do.
 func (p *inetdPlan) refuse(field, message, hint string) *diag.Problem {
 	return p.app.Problem(field, codeCannotCarry, fmt.Sprintf("inetd (%s) %s", p.options.Dialect, message), hint)
-}
-
-func (p *inetdPlan) acceptRun() diag.List {
-	a := p.app
-	var list diag.List
-	add := func(problem *diag.Problem) { list = append(list, problem) }
-	if a.Protocol != appfile.SCGI {
-		add(p.refuse("protocol", "starts scgi-run, which speaks SCGI only", "set protocol: scgi"))
-	}
-	if a.Run.Instances > 1 {
-		add(p.refuse("run.instances", "starts a process for each request, so there is one listener", "leave it out; run.max_concurrent limits the processes"))
-	}
-	if a.Type == appfile.TypeWSGI && a.WSGI.Style != appfile.WSGIAuto && a.WSGI.Style != appfile.WSGIOnce {
-		add(p.refuse("wsgi.style", "starts a process for each request, which is the style once", "leave it out, or set it to once"))
-	}
-	if a.Type == appfile.TypeCGI && a.IsSet("run.directory") {
-		add(a.Warning("run.directory", codeNotCarried, "a script runs in its own folder", "leave it out"))
-	}
-	if a.Run.Nice < 0 {
-		add(p.refuse("run.nice", "starts the program as run.user, who may not take a higher priority", "use 0 to 19, or start inetd itself with that priority"))
-	}
-	return list
 }
 
 // maxChildrenFreeBSD is MAX_MAXCHLD of FreeBSD's inetd, above which it drops

@@ -69,7 +69,7 @@ func askSCGI(t *testing.T, network, addr, mount, rest, body string) string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err = conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err = conn.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	method := "GET"
@@ -136,7 +136,7 @@ options: {inetd: {dialect: %s, scgi_run: %s, wrapper_dir: %s}}
 func (r *realInetd) install(t *testing.T, set *fileset.Set) {
 	t.Helper()
 	for _, f := range set.Files() {
-		name := strings.TrimPrefix(f.Path, "inetd/")
+		name := strings.TrimPrefix(f.Path, f.Target+"/")
 		if f.Kind == fileset.Dir {
 			name = strings.TrimPrefix(f.Place, r.dir)
 		}
@@ -145,6 +145,12 @@ func (r *realInetd) install(t *testing.T, set *fileset.Set) {
 		}
 	}
 	r.conf = filepath.Join(r.dir, "files.conf")
+	r.prepare(t)
+}
+
+// prepare makes the script, and the folder of its log.
+func (r *realInetd) prepare(t *testing.T) {
+	t.Helper()
 	writeProgram(t, filepath.Join(r.dir, "cgi/env.sh"), cgiScript)
 	username, group := someUser(t)
 	id := ids(t, username, group)
@@ -233,6 +239,20 @@ func ownUmask(t *testing.T) string {
 func openFiles(t *testing.T) int {
 	t.Helper()
 	out, err := exec.Command("sh", "-c", "ulimit -n").Output()
+	n := 0
+	if err == nil {
+		_, err = fmt.Sscan(string(out), &n)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// hardOpenFiles is the limit up to which they may raise it.
+func hardOpenFiles(t *testing.T) int {
+	t.Helper()
+	out, err := exec.Command("sh", "-c", "ulimit -Hn").Output()
 	n := 0
 	if err == nil {
 		_, err = fmt.Sscan(string(out), &n)
@@ -352,7 +372,7 @@ options: {inetd: {dialect: openbsd, scgi_run: %s, wrapper_dir: %s}}
 // the line.
 func TestInetutilsInetd(t *testing.T) {
 	t.Parallel()
-	inetd := inetutilsInetd(t)
+	inetd := need.Program(t, "inetutils-inetd")
 	scgiRun := buildSCGIRun(t, publicDir(t))
 	for name, setting := range settings(t) {
 		t.Run(name, func(t *testing.T) {

@@ -12,7 +12,6 @@ import (
 
 	"scgikit/generate"
 	"scgikit/internal/inetdconf"
-	"scgikit/internal/need"
 )
 
 // listenFor is a listener that a dialect can have, in a folder of its own.
@@ -62,7 +61,7 @@ func TestInetdAwkward(t *testing.T) {
 		if err := os.Mkdir(logDir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range inetdconf.Dialect("").Values() {
+		for number, name := range inetdconf.Dialect("").Values() {
 			d := inetdconf.Dialect(name)
 			set := moveLogs(t, mustRender(t, "inetd", load(t, awkwardCGI(t, s, d, logPlace+logs, program))), dir)
 			conf, _ := set.Get("inetd/awkward.conf")
@@ -80,7 +79,7 @@ func TestInetdAwkward(t *testing.T) {
 				"--log=" + filepath.Join(logDir, "awkward.log"), "--env=VALUE=" + s, "--env-pass=PATH,LANG,TZ",
 				"/srv/" + strings.ReplaceAll(s, "/", "_"), "first", s,
 			}
-			for _, shell := range shells(t) {
+			for _, shell := range shellOf(t, i+number) {
 				got := runReporter(t, dir, append(shell, file)...)
 				if !reflect.DeepEqual(got.Args, want) {
 					t.Errorf("%s, %v: started with\n%q, want\n%q", d, shell, got.Args, want)
@@ -137,7 +136,7 @@ options: {inetd: {dialect: %s, umask: "0000"}}
 func TestInetdLines(t *testing.T) {
 	t.Parallel()
 	lines := 0
-	for name, set := range starterSets(t) {
+	for name, set := range starterSets(t, "inetd") {
 		for _, f := range set.Files() {
 			if f.Place != "inetd.conf" {
 				continue
@@ -249,16 +248,6 @@ options: {inetd: {dialect: openbsd, scgi_run: %s}}
 func normalUmask(out string) string {
 	first, rest, _ := strings.Cut(out, "\n")
 	return fmt.Sprintf("%04s\n%s", first, rest)
-}
-
-// inetutilsInetd returns the inetd of GNU inetutils, which can not be
-// installed next to openbsd-inetd and so may stand anywhere.
-func inetutilsInetd(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("SCGIKIT_INETUTILS_INETD"); path != "" {
-		return path
-	}
-	return need.Program(t, "inetutils-inetd")
 }
 
 // TestInetdScriptLog keeps messages off the connection where the log can not

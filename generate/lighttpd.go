@@ -14,29 +14,32 @@ import (
 	"scgikit/internal/quote"
 )
 
-// lighttpd writes conditions with scgi.server.
+// lighttpd writes conditions with scgi.server, fastcgi.server or proxy.server.
 //
 // Every condition that matches a URL applies, and of several values for one
 // key the last one counts. So a file's name begins with a number that grows
 // with the depth of its URL: read in the order of names, /blog/admin comes
 // after /blog and replaces its settings. For the same reason each block sets
-// everything it depends on, and does not inherit from an app around it.
+// everything it depends on, and does not inherit from an app around it; where
+// that one speaks another protocol, its module would take the requests, and is
+// told that it has none here.
 //
 // The key of scgi.server has no final slash, which makes it SCRIPT_NAME; the
 // condition has one, which keeps /blog2 out.
 //
 // Source: https://redmine.lighttpd.net/projects/lighttpd/wiki/Docs_ModSCGI;
-// src/gw_backend.c, gw_check_extension.
+// src/gw_backend.c, gw_check_extension; Docs_ModFastCGI and Docs_ModProxy there.
 var lighttpd = &Target{
 	Name:    "lighttpd",
 	Kind:    WebServer,
-	Summary: "conditions with scgi.server",
+	Summary: "conditions with scgi.server, fastcgi.server or proxy.server",
 	Source:  "https://redmine.lighttpd.net/projects/lighttpd/wiki/Docs_ModSCGI",
 	Options: new(lighttpdOptions),
 	Fields: webFields(Fields{
+		"protocol":                  {Support: Carried, Note: "ajp is refused: what lighttpd sends is not what apps read"},
 		"http.extra.lighttpd":       {Support: Carried},
 		"http.relative_redirects":   {Support: Carried, Note: "internal: a warning; the browser follows the redirect"},
-		"http.params":               {Support: Carried, Note: "lower-case names are refused: it writes them in capitals"},
+		"http.params":               {Support: Carried, Note: "lower-case names are refused: it writes them in capitals; with http, which has no parameters, all are"},
 		"http.pass_headers":         {Support: Carried, Note: "it passes all but Status, which is refused"},
 		"http.balance.max_fails":    {Support: Carried, Note: "1, or 0 for never; others are refused"},
 		"http.timeouts.*":           {Support: Carried, Note: "whole seconds; from version 1.4.60"},
@@ -44,10 +47,11 @@ var lighttpd = &Target{
 		"http.max_body":             {Support: Carried, Note: "whole KiB"},
 		"http.static[].expires":     {Support: Carried, Note: "whole seconds"},
 	}),
-	Fits:   fitsWeb,
-	Accept: acceptLighttpd,
-	Files:  filesLighttpd,
-	Quote:  quote.Lighttpd,
+	Fits:     fitsWeb,
+	Accept:   acceptLighttpd,
+	Files:    filesLighttpd,
+	Quote:    quote.Lighttpd,
+	Printers: map[string]func(string) (string, error){"word": lighttpdWord},
 }
 
 // lighttpdOptions are the keys of options.lighttpd.
@@ -80,6 +84,11 @@ func acceptLighttpd(s *Scope, a *appfile.App) diag.List {
 	patch, ok := lighttpdPatch(a)
 	if !ok {
 		list = append(list, a.Problem("options.lighttpd.version", "bad-version", "is not a version of Lighttpd from 1.4.50 on", "write for example 1.4.65"))
+	}
+	if a.Protocol == appfile.AJP {
+		list = append(list, a.Problem("protocol", codeCannotCarry,
+			"lighttpd sends the path of a request decoded and its body without a length, so that an app which speaks AJP decodes the path a second time and does not get the body",
+			"set protocol: http, which programs that speak AJP speak as well, or leave lighttpd out of targets"))
 	}
 	if a.HTTP.RelativeRedirects == appfile.RedirectsInternal {
 		list = append(list, a.Warning("http.relative_redirects", codeNotCarried,
@@ -137,7 +146,13 @@ type lighttpdApp struct {
 	Host, HostPattern string // one of them, or none
 	Conditions        []lighttpdCondition
 	RedirectTarget    string
-	Key               string // of scgi.server: the prefix, or "/"
+	Module            string   // the first word of its settings: "scgi" of scgi.server
+	Others            []string // modules that an app around this one uses
+	UnlikeUWSGI       bool     // an app around this one speaks uwsgi, which is the same module
+	UnlikeHTTP        bool     // an app around this one gets fields of its own
+	Dropped           []string // fields that do not reach an HTTP app
+	ScriptName        string   // the prefix
+	Key               string   // of scgi.server: the prefix, or "/"
 	Bound             []lighttpdBackend
 	Several           bool
 	Balance           string
@@ -188,12 +203,13 @@ type lighttpdFolder struct {
 	webStatic
 	Condition lighttpdCondition
 	Age       string
+	Silent    []string // modules that have nothing to do here
 }
 
 func filesLighttpd(s *Scope) ([]Spec, error) {
 	var specs []Spec
 	for _, a := range s.Apps {
-		app := newLighttpdApp(a)
+		app := newLighttpdApp(s, a)
 		byDepth, depths := app.staticsByDepth(a.Depth())
 		if !slices.Contains(depths, a.Depth()) {
 			depths = append(depths, a.Depth())
@@ -209,13 +225,22 @@ func filesLighttpd(s *Scope) ([]Spec, error) {
 			if len(byDepth[depth]) > 0 {
 				file.Modules = append(file.Modules, "mod_alias")
 			}
-			// Behind the others: it takes a request as soon as it sees it.
-			file.Modules = append(file.Modules, "mod_scgi")
+			silent := []string{app.Module}
+			if file.Mounts {
+				silent = append(silent, app.Others...)
+			}
 			// Short URLs first, as between files.
 			for _, st := range slices.Backward(byDepth[depth]) {
 				folder := lighttpdFolder{lighttpdApp: app, webStatic: st, Condition: app.condition(st.URL)}
 				folder.Age = fmt.Sprintf("access plus %d seconds", st.Expires)
+				folder.Silent = append([]string{app.Module}, otherModules(app.Module, around(s, a, st.URL))...)
+				silent = append(silent, folder.Silent...)
 				file.Folders = append(file.Folders, folder)
+			}
+			// Behind the others: they take a request as soon as they see it.
+			slices.Sort(silent)
+			for _, module := range slices.Compact(silent) {
+				file.Modules = append(file.Modules, "mod_"+module)
 			}
 			specs = append(specs, Spec{
 				Path: fmt.Sprintf("%02d-scgikit-%s.conf", 50+depth, name), Kind: fileset.Regular, Mode: 0o644,
@@ -226,12 +251,56 @@ func filesLighttpd(s *Scope) ([]Spec, error) {
 	return specs, nil
 }
 
-func newLighttpdApp(a *appfile.App) *lighttpdApp {
+// lighttpdModule is the word that the settings of a protocol's module begin
+// with.
+func lighttpdModule(p appfile.Protocol) string {
+	switch p {
+	case appfile.SCGI, appfile.UWSGI:
+		return "scgi"
+	case appfile.FastCGI:
+		return "fastcgi"
+	case appfile.HTTP1:
+		return "proxy"
+	case appfile.AJP: // refused
+	}
+	return ""
+}
+
+// lighttpdWord prints such a word, which cannot stand in quotes.
+func lighttpdWord(s string) (string, error) {
+	if !slices.Contains([]string{"scgi", "fastcgi", "proxy"}, s) {
+		return "", fmt.Errorf("%q is no module of lighttpd", s)
+	}
+	return s, nil
+}
+
+// otherModules returns the modules of apps, without one, sorted.
+func otherModules(module string, apps []*appfile.App) []string {
+	var others []string
+	for _, a := range apps {
+		if other := lighttpdModule(a.Protocol); other != module && other != "" {
+			others = append(others, other)
+		}
+	}
+	slices.Sort(others)
+	return slices.Compact(others)
+}
+
+func newLighttpdApp(s *Scope, a *appfile.App) *lighttpdApp {
 	patch, _ := lighttpdPatch(a)
 	balance := a.HTTP.Balance
 	app := &lighttpdApp{
 		webApp: newWebApp(a, a.HTTP.Extra.Lighttpd), Key: a.Prefix(), Timeouts: patch >= lighttpdTimeouts, Prefixing: patch >= lighttpdPrefixing, KiB: lighttpdKiB(a),
 		ConnectSeconds: wholeSeconds(a.HTTP.Timeouts.Connect), SendSeconds: wholeSeconds(a.HTTP.Timeouts.Send), ReadSeconds: wholeSeconds(a.HTTP.Timeouts.Read),
+	}
+	app.ScriptName = app.Prefix // a condition has a field of that name
+	outer := around(s, a, a.HTTP.Mount)
+	app.Module = lighttpdModule(a.Protocol)
+	app.Others = otherModules(app.Module, outer)
+	app.Dropped = slices.Concat(forwardedNames[:3], otherForwarded[:], smuggled())
+	for _, other := range outer {
+		app.UnlikeUWSGI = app.UnlikeUWSGI || app.SCGI && other.Protocol == appfile.UWSGI
+		app.UnlikeHTTP = app.UnlikeHTTP || !app.HTTP && other.Protocol == appfile.HTTP1
 	}
 	if app.Root {
 		app.Key = "/"

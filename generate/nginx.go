@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"scgikit/internal/appfile"
@@ -11,21 +12,26 @@ import (
 	"scgikit/internal/quote"
 )
 
-// nginx writes locations for ngx_http_scgi_module, or whole server blocks.
+// nginx writes locations for ngx_http_scgi_module, or for the modules of
+// FastCGI, uwsgi and HTTP, or whole server blocks.
 //
 // In both forms a prefix is two locations: "= /blog" and "^~ /blog/". The
 // second one matches no /blog2, and the "^~" keeps regular expressions of the
 // same server ("location ~ \.php$") from taking requests away. Of several
 // prefixes the longest wins, so the order of files does not matter.
 //
-// Source: https://nginx.org/en/docs/http/ngx_http_scgi_module.html
+// Source: https://nginx.org/en/docs/http/ngx_http_scgi_module.html, and
+// ngx_http_fastcgi_module.html, ngx_http_uwsgi_module.html,
+// ngx_http_proxy_module.html beside it
 var nginx = &Target{
 	Name:    "nginx",
 	Kind:    WebServer,
-	Summary: "locations or server blocks with scgi_pass",
+	Summary: "locations or server blocks, for all protocols but AJP",
 	Source:  "https://nginx.org/en/docs/http/ngx_http_scgi_module.html",
 	Options: new(nginxOptions),
 	Fields: webFields(Fields{
+		"protocol":                  {Support: Carried, Note: "ajp is refused: nginx does not speak it"},
+		"http.params":               {Support: Carried, Note: "refused with http, which has no parameters"},
 		"http.extra.nginx":          {Support: Carried},
 		"http.relative_redirects":   {Support: Carried, Note: "internal: a warning; the browser follows the redirect"},
 		"http.hide_headers":         {Support: Carried, Note: "names of at most 46 bytes"},
@@ -81,6 +87,13 @@ const nginxMaxName = 46
 func acceptNginx(s *Scope, a *appfile.App) diag.List {
 	list := append(acceptWeb(s, a), acceptExtra(s, a, a.HTTP.Extra.Nginx, "*?[")...)
 	o := nginxOptionsOf(a)
+	switch {
+	case a.Protocol == appfile.AJP:
+		list = append(list, a.Problem("protocol", codeCannotCarry, "nginx has no module that speaks AJP",
+			"set protocol: http, which programs that speak AJP speak as well, or leave nginx out of targets"))
+	case a.Protocol == appfile.HTTP1 && strings.Contains(a.Listen.Unix, ":"):
+		list = append(list, a.Problem("listen.unix", codeCannotQuote, "nginx takes what follows a colon in the path of an HTTP socket for a URL", "use a path without it"))
+	}
 	if a.HTTP.RelativeRedirects == appfile.RedirectsInternal {
 		list = append(list, a.Warning("http.relative_redirects", codeNotCarried,
 			"nginx passes relative redirects on; the browser follows them", "the page is the same; remove the key where no Apache needs it"))
@@ -128,8 +141,10 @@ func nginxHostBlock(a *appfile.App) (hostBlock, bool) {
 // nginxApp is an app as the templates see it.
 type nginxApp struct {
 	*webApp
-	PassTo    string // argument of scgi_pass
-	Split     string // pattern that cuts the prefix off the decoded path
+	Module    string   // the first word of directives: "scgi" of scgi_pass
+	PassTo    string   // argument of scgi_pass
+	Dropped   []string // fields that do not reach an HTTP app
+	Split     string   // pattern that cuts the prefix off the decoded path
 	Upstream  *nginxUpstream
 	Locations []nginxLocationBlock
 	Folders   []nginxFolder
@@ -201,7 +216,7 @@ func filesNginx(s *Scope) ([]Spec, error) {
 }
 
 func newNginxApp(a *appfile.App) *nginxApp {
-	app := &nginxApp{webApp: newWebApp(a, a.HTTP.Extra.Nginx)}
+	app := &nginxApp{webApp: newWebApp(a, a.HTTP.Extra.Nginx), Module: nginxModule(a.Protocol), Dropped: otherForwarded[:]}
 	// "(?s)": a decoded path may hold a newline, which a dot does not match
 	// otherwise. There is no "$" at the end: it means the same without.
 	app.Split = "(?s)^(" + literal(app.Prefix) + ")(/.*)"
@@ -214,8 +229,12 @@ func newNginxApp(a *appfile.App) *nginxApp {
 		app.Locations = append(app.Locations, nginxLocationBlock{nginxApp: app, Exact: true})
 	}
 	app.Locations = append(app.Locations, nginxLocationBlock{nginxApp: app})
+	scheme := ""
+	if app.HTTP {
+		scheme = "http://"
+	}
 	if len(app.Backends) == 1 {
-		app.PassTo = nginxAddr(app.Backends[0])
+		app.PassTo = scheme + nginxAddr(app.Backends[0])
 		return app
 	}
 	balance := a.HTTP.Balance
@@ -226,12 +245,29 @@ func newNginxApp(a *appfile.App) *nginxApp {
 	for _, b := range app.Backends {
 		app.Upstream.Servers = append(app.Upstream.Servers, nginxAddr(b))
 	}
-	app.PassTo = app.Upstream.Name
+	app.PassTo = scheme + app.Upstream.Name
 	return app
 }
 
+// nginxModule is the word that the directives of a protocol's module begin
+// with.
+func nginxModule(p appfile.Protocol) string {
+	switch p {
+	case appfile.SCGI:
+		return "scgi"
+	case appfile.FastCGI:
+		return "fastcgi"
+	case appfile.UWSGI:
+		return "uwsgi"
+	case appfile.HTTP1:
+		return "proxy"
+	case appfile.AJP: // refused
+	}
+	return ""
+}
+
 // nginxAddr writes an address as scgi_pass and server take it: without
-// "scgi://", which would be taken for a host.
+// "scgi://", which would be taken for a host; proxy_pass alone has a scheme.
 func nginxAddr(a appfile.Addr) string {
 	if ip, err := netip.ParseAddr(a.Host); err == nil && ip.Is6() {
 		return "[" + a.Host + "]:" + strconv.Itoa(a.Port)

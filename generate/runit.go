@@ -23,12 +23,13 @@ var runit = &Target{
 	Fields: runitFamily().fields(Fields{
 		"run.group":                {Carried, "a name; a number is refused"},
 		"run.supplementary_groups": {Carried, "names, next to run.group; a number is refused"},
-		"run.stop_signal":          {Carried, "control/t, and the file down-signal, where it is not TERM"},
+		"run.stop_signal":          {Carried, "control/t, and the file down-signal, where it is not TERM; per request the listener ends by TERM, with a warning"},
 		"run.restart.policy":       {Carried, "finish, and the file restart"},
 	}),
 	Fits:   fitsFolder,
 	Accept: func(s *Scope, a *appfile.App) diag.List { return runitFamily().accept(s, a) },
 	Files:  func(s *Scope) ([]Spec, error) { return runitFamily().files(s) },
+	Way:    func(a *appfile.App) Way { return runitFamily().way(a) },
 	Quote:  quote.Sh,
 	Quotes: runitQuotes(),
 	Parts:  folderParts(),
@@ -39,7 +40,10 @@ type runitOptions struct {
 	BinDir  string      `yaml:"bin_dir" format:"path" doc:"folder of chpst and svlogd; default is what PATH finds"`
 	Down    bool        `yaml:"down" default:"false" doc:"install the service stopped; sv up starts it"`
 	Logger  runitLogger `yaml:"logger" doc:"what writes the log; default is svlogd where that can do all that log asks for, and scgi-run else"`
-	SCGIRun string      `yaml:"scgi_run" default:"/usr/local/bin/scgi-run" format:"path" doc:"the program scgi-run, for logger scgi-run"`
+	SCGIRun string      `yaml:"scgi_run" default:"/usr/local/bin/scgi-run" format:"path" doc:"the program scgi-run, for logger scgi-run and for requests"`
+
+	Listener    listenerName `yaml:"listener" doc:"what listens for cgi and wsgi.server builtin: scgi-run, where these keep running; the others start the program for each connection, the default with run.mode per-request being unixserver for listen.unix and tcpserver for listen.tcp"`
+	ListenerDir string       `yaml:"listener_dir" format:"path" doc:"per request: folder of the listener; default is what PATH finds"`
 
 	Supervisor     runitSupervisor `yaml:"supervisor" default:"runit" doc:"what keeps the folders up: runit gives a warning for each field that its runsv ignores, scgikit, which is scgikit supervise, honours them all"`
 	After          []string        `yaml:"after" doc:"apps, or services of the same scan folder, that have to be ready before this one is started, and that end after it"`
@@ -64,12 +68,13 @@ func (runitSupervisor) Values() []string { return []string{"runit", string(super
 // runitFamily is runsvdir, runsv and the programs that come with them.
 func runitFamily() *family {
 	f := &family{
-		target:  "runit",
-		keeper:  "runsv of runit",
-		logger:  loggerSvlogd,
-		honours: []string{"run.stop_signal", "run.restart.policy", "options.runit.check", "options.runit.reload", "options.runit.reload_signal"},
-		envdir:  func(o *folderOptions) []string { return []string{o.program("chpst"), "-e"} },
-		before:  chpstWords,
+		target:       "runit",
+		keeper:       "runsv of runit",
+		logger:       loggerSvlogd,
+		unixListener: listenerUnix,
+		honours:      []string{"run.stop_signal", "run.restart.policy", "options.runit.check", "options.runit.reload", "options.runit.reload_signal"},
+		envdir:       func(o *folderOptions) []string { return []string{o.program("chpst"), "-e"} },
+		before:       chpstWords,
 		loggerUser: func(a *appfile.App, o *folderOptions) []string {
 			return []string{o.program("chpst"), "-u", a.Log.User}
 		},
@@ -80,7 +85,7 @@ func runitFamily() *family {
 		o := option(a, f.target, runitOptions{SCGIRun: plainSCGIRun, ReloadSignal: reloadHUP})
 		return folderOptions{
 			family: f, BinDir: o.BinDir, Down: o.Down, Logger: loggerName(o.Logger), SCGIRun: o.SCGIRun, Ours: o.Supervisor == runitSupervisor(supervisorOurs),
-			After: o.After, Check: o.Check, NotificationFD: o.NotificationFD, Reload: o.Reload, ReloadSignal: o.ReloadSignal,
+			Listener: o.Listener, ListenerDir: o.ListenerDir, After: o.After, Check: o.Check, NotificationFD: o.NotificationFD, Reload: o.Reload, ReloadSignal: o.ReloadSignal,
 		}
 	}
 	return f

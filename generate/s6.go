@@ -24,6 +24,7 @@ var s6 = &Target{
 	Fits:    fitsFolder,
 	Accept:  func(s *Scope, a *appfile.App) diag.List { return s6Family().accept(s, a) },
 	Files:   func(s *Scope) ([]Spec, error) { return s6Family().files(s) },
+	Way:     func(a *appfile.App) Way { return s6Family().way(a) },
 	Quote:   quote.Sh,
 	Quotes:  folderQuotes(),
 	Parts:   folderParts(),
@@ -34,7 +35,10 @@ type s6Options struct {
 	BinDir  string   `yaml:"bin_dir" format:"path" doc:"folder of s6-setuidgid, s6-log and the others of s6; default is what PATH finds"`
 	Down    bool     `yaml:"down" default:"false" doc:"install the service stopped; s6-svc -u starts it"`
 	Logger  s6Logger `yaml:"logger" doc:"what writes the log; default is s6-log where that can do all that log asks for, and scgi-run else"`
-	SCGIRun string   `yaml:"scgi_run" default:"/usr/local/bin/scgi-run" format:"path" doc:"the program scgi-run, for logger scgi-run"`
+	SCGIRun string   `yaml:"scgi_run" default:"/usr/local/bin/scgi-run" format:"path" doc:"the program scgi-run, for logger scgi-run and for requests"`
+
+	Listener    listenerName `yaml:"listener" doc:"what listens for cgi and wsgi.server builtin: scgi-run, where these keep running; the others start the program for each connection, the default with run.mode per-request being s6-ipcserver for listen.unix and tcpserver for listen.tcp"`
+	ListenerDir string       `yaml:"listener_dir" format:"path" doc:"per request: folder of the listener; default is what PATH finds"`
 
 	Supervisor     s6Supervisor `yaml:"supervisor" default:"s6" doc:"what keeps the folders up: s6 gives a warning for each field that its s6-supervise ignores, scgikit, which is scgikit supervise, honours them all"`
 	After          []string     `yaml:"after" doc:"apps, or services of the same scan folder, that have to be ready before this one is started, and that end after it; the target s6-rc has an order of its own"`
@@ -73,10 +77,11 @@ func s6Fields() Fields {
 // s6Family is s6-svscan, s6-supervise and the programs that come with them.
 func s6Family() *family {
 	f := &family{
-		target: "s6",
-		keeper: "s6-supervise of s6",
-		logger: loggerS6,
-		takes:  []string{"GID", "GIDLIST"}, // the shell has UID
+		target:       "s6",
+		keeper:       "s6-supervise of s6",
+		logger:       loggerS6,
+		unixListener: listenerIPC,
+		takes:        []string{"GID", "GIDLIST"}, // the shell has UID
 		honours: []string{
 			"run.stop_signal", "run.stop_timeout", "options.s6.notification_fd",
 			"run.restart.policy", "run.restart.delay", "run.restart.max_delay", "run.restart.burst", "run.restart.window",
@@ -93,7 +98,7 @@ func s6Family() *family {
 		o := option(a, f.target, s6Options{SCGIRun: plainSCGIRun, ReloadSignal: reloadHUP})
 		return folderOptions{
 			family: f, BinDir: o.BinDir, Down: o.Down, Logger: loggerName(o.Logger), SCGIRun: o.SCGIRun, Ours: o.Supervisor == s6Supervisor(supervisorOurs),
-			After: o.After, Check: o.Check, NotificationFD: o.NotificationFD, Reload: o.Reload, ReloadSignal: o.ReloadSignal,
+			Listener: o.Listener, ListenerDir: o.ListenerDir, After: o.After, Check: o.Check, NotificationFD: o.NotificationFD, Reload: o.Reload, ReloadSignal: o.ReloadSignal,
 		}
 	}
 	return f
@@ -176,13 +181,10 @@ func s6Files(a *appfile.App, o *folderOptions) []Spec {
 		return nil
 	}
 	specs := []Spec{{Path: "finish", Mode: 0o755, Template: "finish.tmpl", Data: data}}
-	number := func(name string, n int64) {
-		specs = append(specs, Spec{Path: name, Mode: 0o644, Template: "number.tmpl", Data: n, NoHeader: true})
-	}
 	if data.Pause {
-		number("timeout-finish", 0) // finish ends by itself, whatever the pause
+		specs = append(specs, numberFile("timeout-finish", 0)) // finish ends by itself, whatever the pause
 		if restart.Burst > plainDeathTally {
-			number("max-death-tally", int64(restart.Burst))
+			specs = append(specs, numberFile("max-death-tally", int64(restart.Burst)))
 		}
 	}
 	return specs

@@ -23,6 +23,10 @@ type family struct {
 	options func(*appfile.App) folderOptions
 	logger  loggerName // its own
 
+	// unixListener listens on sockets that have a path, where no option says
+	// what does.
+	unixListener listenerName
+
 	// takes are variables that its programs take for their own, besides those
 	// of the shell.
 	takes []string
@@ -39,6 +43,11 @@ type family struct {
 	// loggerUser is what makes the logger's user of root.
 	loggerUser func(*appfile.App, *folderOptions) []string
 
+	// compiled says that the folders are made from definitions: a script finds
+	// none of its files there but env, no other service can be added by hand,
+	// and the log stands in log.dir alone.
+	compiled bool
+
 	// groups returns the problems of run.group and run.supplementary_groups.
 	groups func(*family, *appfile.App) diag.List
 
@@ -53,6 +62,8 @@ type folderOptions struct {
 	Down           bool
 	Logger         loggerName
 	SCGIRun        string
+	Listener       listenerName
+	ListenerDir    string
 	Ours           bool // scgikit supervise keeps the folders up
 	After          []string
 	Check          []string
@@ -63,6 +74,17 @@ type folderOptions struct {
 
 // program is a program of the family as a script names it.
 func (o *folderOptions) program(name string) string { return path.Join(o.BinDir, name) }
+
+// optionsOf returns the options of an app, with what follows from them.
+func (f *family) optionsOf(a *appfile.App) folderOptions {
+	o := f.options(a)
+	if bridged(a) {
+		o.listens(a)
+	} else {
+		o.Listener = listenerAuto
+	}
+	return o
+}
 
 // option is the path of one of the target's options.
 func (f *family) option(key string) string { return "options." + f.target + "." + key }
@@ -75,32 +97,36 @@ func (f *family) reserved(name string) bool {
 // fields says what becomes of every field; own holds those that the family
 // does in its own way.
 func (f *family) fields(own Fields) Fields {
-	bridge := Field{Refused, "needs the resident bridge, which this version does not have; use inetd"}
-	commandDecides := Field{Warned, "run.command decides it"}
-	ownSocket := Field{Warned, "the program makes its own socket; run.umask is all that " + f.target + " adds"}
-	perRequest := Field{Warned, "it is for a process per request, and this program keeps running"}
+	const byUs = "cgi, and wsgi.server builtin"
+	commandDecides := Field{Carried, "wsgi.server builtin; of custom, run.command decides it, with a warning"}
+	socket := Field{Carried, byUs + "; a program of your own makes its own socket, with a warning"}
 	fields := Fields{
+		"protocol":            {Carried, "of cgi scgi, or fastcgi where the bridge keeps running; of wsgi.server builtin scgi; another is refused"},
 		"run.command":         {Carried, ""},
-		"run.directory":       {Carried, ""},
-		"run.instances":       {Carried, "a service folder each"},
-		"run.max_concurrent":  perRequest,
-		"run.request_timeout": perRequest,
-		"cgi.*":               bridge,
-		"wsgi.module":         {Elsewhere, ""},
-		"wsgi.server":         {Carried, "custom; builtin needs the resident bridge, which this version does not have"},
+		"run.directory":       {Carried, "for wsgi by scgi-run; a script runs in its own folder, with a warning"},
+		"run.instances":       {Carried, "a service folder each; of " + byUs + " more than 1 are refused"},
+		"run.mode":            {Carried, "auto: the bridge keeps running"},
+		"run.max_concurrent":  {Carried, "cgi, and wsgi.style zygote and once; else a warning"},
+		"run.request_timeout": {Carried, "by scgi-run; of a program of your own a warning"},
+		"cgi.*":               {Carried, "by scgi-run"},
+		"cgi.handoff":         {Carried, "per request, which it makes the default"},
+		"wsgi.module":         {Carried, ""},
+		"wsgi.server":         {Carried, "builtin and custom"},
+		"wsgi.style":          {Carried, "prefork where nothing else is set; once is per request; of custom, run.command decides it, with a warning"},
 		"wsgi.python":         commandDecides,
 		"wsgi.path":           commandDecides,
-		"wsgi.style":          commandDecides,
-		"wsgi.workers":        commandDecides,
-		"wsgi.threads":        commandDecides,
-		"listen.tcp":          {Elsewhere, ""},
-		"listen.unix":         {Elsewhere, ""},
-		"listen.user":         ownSocket,
-		"listen.group":        ownSocket,
-		"listen.mode":         ownSocket,
-		"listen.backlog":      ownSocket,
+		"wsgi.workers":        {Carried, "of prefork; else a warning"},
+		"wsgi.threads":        {Warned, "scgi-run wsgi has no threads; of a program of your own, run.command decides it"},
+		"listen.tcp":          {Carried, byUs + "; a program of your own makes its own socket"},
+		"listen.unix":         {Carried, byUs + "; a program of your own makes its own socket"},
+		"listen.user":         socket,
+		"listen.group":        socket,
+		"listen.mode":         socket,
+		"listen.backlog":      socket,
 		"log.dir":             {Carried, "where it is set, log/main is a link to it; its parent has to be there; else log/main is the folder"},
 		"log.user":            {Carried, ""},
+		"http.max_body":       {Carried, byUs},
+		"http.mount":          {Carried, byUs},
 	}
 	maps.Copy(fields, f.settingFields())
 	maps.Copy(fields, f.logFields())
@@ -108,31 +134,40 @@ func (f *family) fields(own Fields) Fields {
 	return starterFields(fields)
 }
 
+// fitsResident is fitsFolder of a starter of programs that keep running.
+func fitsResident(a *appfile.App) string {
+	if perRequest(a) {
+		return "it is a process for each request, which this target has no listener for; leave run.mode out, or use inetd, systemd, or one of the service folders"
+	}
+	return fitsFolder(a)
+}
+
+// fitsFolder is Fits of all that keeps folders up.
 func fitsFolder(a *appfile.App) string {
 	switch {
-	case a.Type == appfile.TypeServer:
-		return ""
-	case a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGICustom:
+	case a.Type == appfile.TypeServer, a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGICustom:
 		return ""
 	case a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGIUWSGI:
 		return "this version writes no command for wsgi.server uwsgi; use custom with run.command"
 	}
-	return "it needs the resident bridge, which this version does not have; use inetd"
+	return ""
 }
 
 func (f *family) accept(s *Scope, a *appfile.App) diag.List {
-	list := acceptStarter(s, a)
+	list := append(acceptStarter(s, a), acceptServices(s.Project, a, fitsFolder, sameName)...)
 	refuse := func(field, message, hint string) {
 		list = append(list, a.Problem(field, codeCannotCarry, message, hint))
 	}
-	if a.Run.Mode == appfile.RunPerRequest {
-		refuse("run.mode", f.target+" keeps a program running", "leave it out, or set it to resident")
+	if bridged(a) {
+		list = append(list, f.acceptListener(a)...)
+	} else {
+		list = append(list, f.acceptResident(a)...)
 	}
 	list = append(list, f.groups(f, a)...)
 	list = append(list, f.acceptSettings(s, a)...)
 	list = append(list, f.acceptLog(a)...)
 	for _, name := range slices.Sorted(maps.Keys(a.Run.Env)) {
-		if _, err := quote.Envdir(a.Run.Env[name]); err != nil && !f.reserved(name) {
+		if _, err := quote.Envdir(a.Run.Env[name]); err != nil && !f.reserved(name) && !bridged(a) {
 			refuse("run.env."+name, err.Error(), "take the space away, or let the program read a file")
 		}
 	}
@@ -145,6 +180,19 @@ func (f *family) accept(s *Scope, a *appfile.App) diag.List {
 	return list
 }
 
+// acceptResident returns the problems of a program that keeps running.
+func (f *family) acceptResident(a *appfile.App) diag.List {
+	var list diag.List
+	if a.Run.Mode == appfile.RunPerRequest {
+		list = append(list, a.Problem("run.mode", codeCannotCarry, f.target+" keeps a program running", "leave it out, or set it to resident"))
+	}
+	list = append(list, f.lost(a, "it is for a process per request, and this program keeps running", "run.max_concurrent", "run.request_timeout")...)
+	list = append(list, f.lost(a, "run.command decides it", "wsgi.python", "wsgi.path", "wsgi.style", "wsgi.workers")...)
+	list = append(list, f.lost(a, "the program listens by itself", f.option("listener"), f.option("listener_dir"))...)
+	return append(list, f.lost(a, "the program makes its own socket; run.umask is all that "+f.target+" adds",
+		"listen.user", "listen.group", "listen.mode", "listen.backlog")...)
+}
+
 // folderStart is what the templates of run, check and reload are given.
 type folderStart struct {
 	Name    string // of the script
@@ -153,11 +201,13 @@ type folderStart struct {
 	Dir     string
 	EnvFile string
 	Takes   []string // variables that the env file may not set, besides those of the shell
+	PassEnv bool     // as in listenScript
 	Envdir  []string // the program and its flags; none where there is no env folder
 	Nice    []int64  // niceness, if any
 	Before  []string // the programs that set user and limits, and their arguments
 	LateEnv []string // NAME=value of variables that must not reach those
 	Command []string
+	Rest    []string // of the command, behind flags for the variables of the env file
 }
 
 // files returns the service folders of a run.
@@ -182,24 +232,33 @@ func (f *family) serviceFolder(project *appfile.Project, a, inst *appfile.App) (
 		s.Path, s.Place, s.Apps = path.Join(inst.Service(), name), "service", []*appfile.App{a}
 		specs = append(specs, s)
 	}
-	options := f.options(a)
+	options := f.optionsOf(a)
+	listens := bridged(a)
+	app := inst
+	if listens {
+		app = perConnection(inst)
+	}
 	add("", Spec{Kind: fileset.Dir, Mode: 0o755})
 	if options.Down {
 		add("down", Spec{Mode: 0o644})
 	}
-	env, err := f.envFolder(inst)
+	env, err := f.envFolder(app)
 	if err != nil {
 		return nil, err
 	}
 	for _, file := range env {
 		add(file.Path, file)
 	}
-	add("run", Spec{Mode: 0o755, Template: "run.tmpl", Data: startScript(inst, &options, "run", inst.Run.Command, len(env) > 0)})
-	for _, file := range smallFiles(project, inst, &options, len(env) > 0) {
+	if listens {
+		add("run", Spec{Mode: 0o755, Template: "listen.tmpl", Data: listen(inst, &options, len(env) > 0)})
+	} else {
+		add("run", Spec{Mode: 0o755, Template: "run.tmpl", Data: startScript(inst, &options, "run", inst.Run.Command, len(env) > 0)})
+	}
+	for _, file := range smallFiles(project, app, &options, len(env) > 0) {
 		add(file.Path, file)
 	}
 	if f.own != nil && !options.Ours {
-		for _, file := range f.own(inst, &options) {
+		for _, file := range f.own(app, &options) {
 			add(file.Path, file)
 		}
 	}
@@ -309,7 +368,7 @@ func folderOf(name string) Spec { return Spec{Path: name, Kind: fileset.Dir, Mod
 // folderParts are the templates that service folders have in common.
 func folderParts() []string {
 	var parts []string
-	for _, name := range []string{"after", "envfile", "helper", "log", "restart", "run", "start"} {
+	for _, name := range []string{"after", "envfile", "helper", "listen", "log", "restart", "run", "start"} {
 		parts = append(parts, "daemontools/_"+name+".tmpl")
 	}
 	return parts

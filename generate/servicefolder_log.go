@@ -169,7 +169,7 @@ func (f *family) acceptLog(a *appfile.App) diag.List {
 		list = append(list, a.Problem(field, codeCannotCarry, message, hint))
 	}
 	l := &a.Log
-	options := f.options(a)
+	options := f.optionsOf(a)
 	logger := loggerOf(a, &options)
 	if most := logger.maxLogSize(); l.MaxSize < minLogSize || l.MaxSize > most {
 		who := string(logger) + " takes"
@@ -203,7 +203,7 @@ type folderLog struct {
 
 func logScript(a *appfile.App, o *folderOptions) folderLog {
 	dir := ""
-	if a.IsSet("log.dir") {
+	if a.IsSet("log.dir") || o.family.compiled {
 		dir = a.LogDir()
 	}
 	logger := loggerOf(a, o)
@@ -219,7 +219,11 @@ func loggerWords(l *appfile.Log, logger loggerName, o *folderOptions) []string {
 		return append([]string{o.program("svlogd")}, svlogdStamp(l)...)
 	case loggerS6:
 		// It would cut long lines to pieces.
-		return append([]string{o.program("s6-log"), "-b", "-l", "0", "--"}, s6LogWords(l)...)
+		flags := []string{o.program("s6-log"), "-b", "-l", "0"}
+		if o.family.compiled {
+			flags = append(flags, "-d", fmt.Sprint(loggerReady))
+		}
+		return append(append(flags, "--"), s6LogWords(l)...)
 	case loggerOurs:
 		return append([]string{o.SCGIRun, "multilog"}, multilogWords(l, true)...)
 	case loggerMultilog, loggerAuto:

@@ -41,9 +41,6 @@ const (
 	plainStartTimeout = 10 * time.Second
 )
 
-// plainSCGIRun is where scgi-run is, where an option does not say so.
-const plainSCGIRun = "/usr/local/bin/scgi-run"
-
 // folderQuotes is the quoting function of the small files, by template.
 func folderQuotes() map[string]func(string) (string, error) {
 	return map[string]func(string) (string, error){
@@ -59,7 +56,7 @@ func (f *family) settingFields() Fields {
 	for field, text := range map[string]struct{ file, but string }{
 		"run.start_timeout":     {"start-timeout, where it is not 10s and the options say how the program becomes ready", "such a value"},
 		"run.stop_signal":       {"down-signal, where it is not TERM", "one that is not TERM"},
-		"run.stop_timeout":      {"timeout-kill", "a value that is set"},
+		"run.stop_timeout":      {"timeout-kill; per request where it is set; a bridge that keeps running lets requests run on for a little less", "a value that is set"},
 		"run.restart.policy":    {"restart", "one that is not always"},
 		"run.restart.delay":     {"restart", "one that is not 1s"},
 		"run.restart.max_delay": {"restart", "a value that is set"},
@@ -72,12 +69,22 @@ func (f *family) settingFields() Fields {
 		}
 		fields[field] = Field{Carried, note}
 	}
+	stop := fields["run.stop_signal"]
+	fields["run.stop_signal"] = Field{stop.Support, stop.Note + "; scgi-run and the listeners end by TERM, with a warning"}
 	return fields
 }
 
 // hasReadiness reports whether anything says when the program is ready.
 func (o *folderOptions) hasReadiness() bool {
 	return o.NotificationFD != 0 || len(o.Check) > 0
+}
+
+// readiness names the options that say when a program is ready.
+func (f *family) readiness() string {
+	if f.compiled {
+		return f.option("notification_fd")
+	}
+	return f.option("notification_fd") + " or " + f.option("check")
 }
 
 // ignored returns the fields by which a description asks for what the keeper of
@@ -112,19 +119,26 @@ func (f *family) ignored(a *appfile.App, o *folderOptions) (list []struct{ field
 // acceptSettings returns the problems of the small files.
 func (f *family) acceptSettings(s *Scope, a *appfile.App) diag.List {
 	var list diag.List
-	o := f.options(a)
+	o := f.optionsOf(a)
 	refuse := func(field, message, hint string) {
 		list = append(list, a.Problem(field, codeCannotCarry, message, hint))
 	}
 	if !o.Ours {
-		for _, i := range f.ignored(a, &o) {
+		kept := a
+		if bridged(a) {
+			kept = perConnection(a)
+		}
+		for _, i := range f.ignored(kept, &o) {
 			list = append(list, a.Warning(i.field, codeNotCarried, f.keeper+" ignores the file "+i.file,
 				"scgikit supervise honours it; where that keeps the folder up, set "+f.option("supervisor")+" to "+string(supervisorOurs)))
 		}
 	}
 	if a.IsSet("run.start_timeout") && !o.hasReadiness() {
-		list = append(list, a.Warning("run.start_timeout", codeNotCarried, f.target+" does not carry it: nothing says when the program is ready",
-			"set "+f.option("notification_fd")+" or "+f.option("check")+", or leave it out"))
+		hint := "set " + f.readiness() + ", or leave it out"
+		if bridged(a) {
+			hint = "leave it out"
+		}
+		list = append(list, a.Warning("run.start_timeout", codeNotCarried, f.target+" does not carry it: nothing says when the program is ready", hint))
 	}
 	switch after := a.Run.StopTimeout; {
 	case after > maxKillAfter:
@@ -153,6 +167,12 @@ func (f *family) acceptAfter(project *appfile.Project, a *appfile.App, after []s
 		field := fmt.Sprintf("%s[%d]", f.option("after"), i)
 		other := appOfService(project, name)
 		switch {
+		case other == nil && f.compiled:
+			hint := "write the name of an app; a service of another source folder stands in " + f.option("needs")
+			if near := diag.Nearest(name, serviceNames(project)); near != "" {
+				hint = "did you mean " + near + "?"
+			}
+			list = append(list, a.Problem(field, "unknown-service", fmt.Sprintf("no app has a service %q", name), hint))
 		case other == nil:
 			if near := diag.Nearest(name, serviceNames(project)); near != "" {
 				list = append(list, a.Warning(field, "unknown-service",
@@ -239,18 +259,18 @@ func smallFiles(project *appfile.Project, a *appfile.App, o *folderOptions, hasE
 	specs := []Spec{{Path: "restart", Mode: 0o644, Template: "restart.tmpl", Data: folderRestart{
 		string(restart.Policy), seconds(restart.Delay), seconds(restart.MaxDelay), seconds(restart.Window), int64(restart.Burst),
 	}}}
-	number := func(name string, n int64) {
-		specs = append(specs, Spec{Path: name, Mode: 0o644, Template: "number.tmpl", Data: n, NoHeader: true})
-	}
-	value := func(name, text string) {
-		specs = append(specs, Spec{Path: name, Mode: 0o644, Template: "value.tmpl", Data: text, NoHeader: true})
-	}
+	number := func(name string, n int64) { specs = append(specs, numberFile(name, n)) }
+	value := func(name, text string) { specs = append(specs, valueFile(name, text)) }
 	script := func(name string, command []string) {
 		if len(command) > 0 {
 			specs = append(specs, Spec{Path: name, Mode: 0o755, Template: "helper.tmpl", Data: startScript(a, o, name, command, hasEnv)})
 		}
 	}
-	number("timeout-kill", a.Run.StopTimeout.Milliseconds())
+	// A listener that ends leaves the requests of the moment to end by themselves,
+	// which the file would not let them.
+	if !o.leavesRequests() || a.IsSet("run.stop_timeout") {
+		number("timeout-kill", a.Run.StopTimeout.Milliseconds())
+	}
 	if a.Run.StopSignal != plainSignal {
 		value("down-signal", string(a.Run.StopSignal))
 	}
@@ -269,4 +289,14 @@ func smallFiles(project *appfile.Project, a *appfile.App, o *folderOptions, hasE
 	script("check", o.Check)
 	script("reload", o.Reload)
 	return specs
+}
+
+// numberFile is a small file with one number.
+func numberFile(name string, n int64) Spec {
+	return Spec{Path: name, Mode: 0o644, Template: "number.tmpl", Data: n, NoHeader: true}
+}
+
+// valueFile is a small file with one word.
+func valueFile(name, text string) Spec {
+	return Spec{Path: name, Mode: 0o644, Template: "value.tmpl", Data: text, NoHeader: true}
 }

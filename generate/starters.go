@@ -14,6 +14,12 @@ import (
 
 // What the programs that start apps have in common.
 
+// Where scgi-run and start scripts are, where an option does not say so.
+const (
+	plainSCGIRun    = "/usr/local/bin/scgi-run"
+	plainWrapperDir = "/usr/local/libexec/scgikit"
+)
+
 // starterFields says what becomes of the fields that are the same for every
 // program that starts apps; own holds those that are not.
 func starterFields(own Fields) Fields {
@@ -76,6 +82,29 @@ func acceptStarter(s *Scope, a *appfile.App) diag.List {
 	}
 	return list
 }
+
+// acceptServices refuses an app whose service another app has as well: app-1 and the
+// first of several instances of app. fits says of both whether the target has
+// services of them, and name how it calls these.
+func acceptServices(project *appfile.Project, a *appfile.App, fits func(*appfile.App) string, name func(service string) string) diag.List {
+	var list diag.List
+	for _, other := range project.Apps {
+		if other.Name >= a.Name || fits(other) != "" {
+			continue
+		}
+		for _, theirs := range other.Instances {
+			for _, inst := range a.Instances {
+				if name(theirs.Service()) == name(inst.Service()) {
+					list = append(list, a.Problem("name", codeCannotCarry, "the service "+name(inst.Service())+" is one of "+other.Name+" already", "use another name"))
+				}
+			}
+		}
+	}
+	return list
+}
+
+// sameName is the name of a service for a target that changes none.
+func sameName(service string) string { return service }
 
 // acceptSecretNames refuses variables that would change the shell that sets them.
 func acceptSecretNames(a *appfile.App) diag.List {
@@ -141,19 +170,26 @@ func (c scgiRun) words() []string {
 // input, for an app of type cgi or wsgi. logFile is where its messages go; ""
 // is the system's log.
 func scgiRunOnce(a *appfile.App, logFile string) scgiRun {
-	var c scgiRun
+	c := scgiRun{Flags: []string{"bridge"}}
 	if a.Type == appfile.TypeWSGI {
-		c.Flags = []string{"wsgi"}
+		c.Flags[0] = "wsgi"
 		c.flag("style", string(appfile.WSGIOnce))
+	}
+	c.program(a, logFile)
+	return c
+}
+
+// program adds what runs, and the flags that are the same for a process a request
+// and for one that keeps running.
+func (c *scgiRun) program(a *appfile.App, logFile string) {
+	c.Rest = cgiWords(a)
+	if a.Type == appfile.TypeWSGI {
 		for _, dir := range a.WSGI.Path {
 			c.flag("path", dir)
 		}
 		c.flag("python", a.WSGI.Python)
 		c.flag("directory", a.Run.Directory)
 		c.Rest = []string{a.WSGI.Module}
-	} else {
-		c.Flags = []string{"bridge"}
-		c.Rest = cgiWords(a)
 	}
 	c.flag("mount", mountPrefix(a))
 	c.flag("timeout", seconds(a.Run.RequestTimeout))
@@ -175,7 +211,6 @@ func scgiRunOnce(a *appfile.App, logFile string) scgiRun {
 	for _, secret := range secretFiles(a) {
 		c.passEnv([]string{secret.Name})
 	}
-	return c
 }
 
 // flag adds a flag with its value in one word, because some inetd take no more
@@ -279,6 +314,7 @@ func logPath(a *appfile.App) string {
 // with variables that stand in files.
 type starterScript struct {
 	Name        string
+	Starter     string   // the super-server whose lines can not carry it
 	Literal     bool     // see looksMistaken
 	Reasons     []string // fields that only a script can carry
 	Log         string   // file; "" is the system's log
@@ -290,4 +326,27 @@ type starterScript struct {
 	Flags       []string
 	Rest        []string
 	MoreArgs    bool // "$@" holds flags for the variables of the env file
+}
+
+// onlyByScript returns the fields that only a script can carry to a program that
+// a super-server starts.
+func onlyByScript(a *appfile.App) []string {
+	var fields []string
+	if a.Run.EnvFile != "" {
+		fields = append(fields, "run.env_file")
+	}
+	if len(a.Run.Secrets) > 0 {
+		fields = append(fields, "run.secrets")
+	}
+	return fields
+}
+
+// onceScript returns the script that a super-server starts for each request.
+func onceScript(a *appfile.App, starter, program string, command scgiRun, log string, reasons []string) starterScript {
+	return starterScript{
+		Name: a.Name, Starter: starter, Reasons: reasons, Log: log, EnvFile: a.Run.EnvFile, Secrets: secretFiles(a),
+		NoLog:   "can not write " + log,
+		Literal: looksMistaken(command.Flags, command.Rest, []string{log, a.Run.EnvFile}),
+		Program: program, Flags: command.Flags, Rest: command.Rest, MoreArgs: a.Run.EnvFile != "",
+	}
 }

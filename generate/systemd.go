@@ -15,9 +15,9 @@ import (
 )
 
 // systemd writes units: a service for each instance of a program that keeps
-// running, with a socket where systemd is to listen for it; and for a program
-// per request a socket with Accept=yes, and the service that it starts for each
-// connection, which is scgi-run.
+// running, with a socket where systemd is to listen for it, as it does for the
+// bridge; and for a program per request a socket with Accept=yes, and the service
+// that it starts for each connection, which is scgi-run.
 //
 // Source: systemd.unit(5), systemd.service(5), systemd.socket(5),
 // systemd.exec(5), systemd.kill(5); measured with systemd 252.
@@ -31,12 +31,14 @@ var systemd = &Target{
 	Fits:    fitsSystemd,
 	Accept:  acceptSystemd,
 	Files:   filesSystemd,
+	Way:     waySystemd,
 	Quote:   quote.Systemd,
 	Quotes:  map[string]func(string) (string, error){"script.tmpl": quote.Sh},
 	Printers: map[string]func(string) (string, error){
 		"qprogram": quote.SystemdProgram,
 		"qword":    quote.SystemdWord,
 		"qvalue":   quote.SystemdValue,
+		"qfile":    quote.SystemdFile,
 		"qline":    quote.SystemdLine,
 	},
 	Parts: []string{"inetd/_envfile.tmpl"},
@@ -72,7 +74,7 @@ func (systemdReadiness) Values() []string {
 
 func systemdOptionsOf(a *appfile.App) systemdOptions {
 	return option(a, "systemd", systemdOptions{
-		Version: 252, Readiness: readyExec, SCGIRun: "/usr/local/bin/scgi-run", WrapperDir: "/usr/local/libexec/scgikit",
+		Version: 252, Readiness: readyExec, SCGIRun: plainSCGIRun, WrapperDir: plainWrapperDir,
 	})
 }
 
@@ -88,21 +90,13 @@ func fitsSystemd(a *appfile.App) string {
 		return ""
 	case a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGIUWSGI:
 		return "this version writes no command for wsgi.server uwsgi; use custom with run.command"
-	case a.Run.Mode == appfile.RunResident:
-		return "it needs the resident bridge, which this version does not have; leave run.mode out"
 	}
 	return ""
 }
 
-// perRequest reports whether the app is one that systemd starts for each
-// connection: those that scgi-run answers for.
-func perRequest(a *appfile.App) bool {
-	return a.Type == appfile.TypeCGI || a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGIBuiltin
-}
-
 // systemdListens reports whether systemd makes the socket of the app.
 func systemdListens(a *appfile.App) bool {
-	return perRequest(a) || systemdOptionsOf(a).SocketActivation
+	return bridged(a) || systemdOptionsOf(a).SocketActivation
 }
 
 // systemdService is what the templates of services are given.
@@ -178,8 +172,12 @@ type systemdTarget struct {
 func filesSystemd(s *Scope) ([]Spec, error) {
 	var specs []Spec
 	for _, a := range s.Apps {
-		if perRequest(a) {
+		switch {
+		case perRequest(a):
 			specs = append(specs, requestUnits(a)...)
+			continue
+		case bridged(a):
+			specs = append(specs, bridgeUnits(a)...)
 			continue
 		}
 		var units []string
@@ -206,7 +204,28 @@ func requestUnits(a *appfile.App) []Spec {
 	plain := *a
 	plain.Run.Nice = 0
 	command := scgiRunOnce(&plain, "")
+	return bridgeFiles(a, &o, command, serviceOf(a, a, &o), "request.tmpl", a.Name+"@.service")
+}
+
+// bridgeUnits returns the files of an app for which the bridge keeps running, at
+// the socket that systemd has made.
+func bridgeUnits(a *appfile.App) []Spec {
+	o := systemdOptionsOf(a)
+	plain := *a
+	plain.Run.Nice = 0 // as above
 	data := serviceOf(a, a, &o)
+	data.Type, data.Dir = string(readyExec), "/"
+	data.Restart = restartOf(a.Run.Restart, &o)
+	data.KillSignal, data.StopTimeout = "SIG"+string(plainSignal), seconds(a.Run.StopTimeout)
+	if a.Type == appfile.TypeWSGI {
+		data.ReloadSignal = string(reloadHUP)
+	}
+	return bridgeFiles(a, &o, scgiRunResident(&plain, "systemd", ""), data, "service.tmpl", a.Name+".service")
+}
+
+// bridgeFiles returns the socket of an app that scgi-run answers for, and the files
+// that start it.
+func bridgeFiles(a *appfile.App, o *systemdOptions, command scgiRun, data systemdService, template, name string) []Spec {
 	data.Program, data.Args = o.SCGIRun, command.words()[1:]
 	data.Socket = a.Name + ".socket"
 	script := starterScript{
@@ -218,8 +237,8 @@ func requestUnits(a *appfile.App) []Spec {
 		script.EnvFile = envCredential
 		data.Credentials = append(data.Credentials, secretFile{envCredential, a.Run.EnvFile})
 	}
-	specs := []Spec{unitSpec(a, a.Name+".socket", "socket.tmpl", socketOf(a, a, &o))}
-	return append(specs, startedFiles(a, a, &o, data, script, "request.tmpl", a.Name+"@.service")...)
+	specs := []Spec{unitSpec(a, a.Name+".socket", "socket.tmpl", socketOf(a, a, o))}
+	return append(specs, startedFiles(a, a, o, data, script, template, name)...)
 }
 
 // envCredential is the name by which a script finds the env file; no secret has
@@ -283,7 +302,7 @@ func startedFiles(a, inst *appfile.App, o *systemdOptions, data systemdService, 
 // needsCredentials reports whether something stands in files that become
 // variables by a script alone.
 func needsCredentials(a *appfile.App) bool {
-	return len(a.Run.Secrets) > 0 || perRequest(a) && a.Run.EnvFile != ""
+	return len(a.Run.Secrets) > 0 || bridged(a) && a.Run.EnvFile != ""
 }
 
 // serviceOf returns what both forms of a service have.

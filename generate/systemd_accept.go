@@ -15,23 +15,24 @@ import (
 )
 
 func systemdFields() Fields {
-	const resident, each = "resident; per request a warning", "per request; resident a warning"
+	const resident, byUs = "resident; per request a warning", "cgi, and wsgi.server builtin"
 	journal := Field{Warned, "the journal stamps lines and keeps them by its own limits, journald.conf; a file in log.dir is for logrotate to rotate, with copytruncate"}
 	commandDecides := Field{Carried, "wsgi.server builtin; of custom, run.command decides it, with a warning"}
-	socket := Field{Carried, "per request, or with options.systemd.socket_activation; else the program makes its own socket, with a warning"}
+	socket := Field{Carried, byUs + ", or with options.systemd.socket_activation; else the program makes its own socket, with a warning"}
 	return Fields{
 		"description":              {Carried, "Description="},
-		"protocol":                 {Carried, "per request scgi alone; another is refused"},
+		"protocol":                 {Carried, "of cgi scgi, or fastcgi where the bridge keeps running; of wsgi.server builtin scgi; another is refused"},
+		"run.mode":                 {Carried, "auto: the bridge keeps running"},
 		"run.user":                 {Carried, "User=; a name with a dot or more than 31 characters is refused"},
 		"run.group":                {Carried, "Group="},
 		"run.command":              {Carried, "a relative program becomes its whole path"},
-		"run.directory":            {Carried, "WorkingDirectory=, for wsgi per request by scgi-run; a script runs in its own folder, with a warning"},
+		"run.directory":            {Carried, "WorkingDirectory=, for wsgi.server builtin by scgi-run; a script runs in its own folder, with a warning"},
 		"run.supplementary_groups": {Carried, "SupplementaryGroups=, besides those that the user has on the machine"},
 		"run.env_file":             {Carried, "read by systemd as root; resident with EnvironmentFile=, which takes quotes and backslashes for its own"},
 		"run.secrets.*.file":       {Carried, "LoadCredential=, read by systemd as root, and a script that makes a variable of the first line"},
-		"run.instances":            {Carried, "a service each, and a target for all; per request more than 1 are refused"},
-		"run.max_concurrent":       {Carried, "MaxConnections=, " + each},
-		"run.request_timeout":      {Carried, "by scgi-run, " + each},
+		"run.instances":            {Carried, "a service each, and a target for all; of " + byUs + " more than 1 are refused"},
+		"run.max_concurrent":       {Carried, "per request MaxConnections=; else by scgi-run for cgi and wsgi.style zygote; else a warning"},
+		"run.request_timeout":      {Carried, "by scgi-run; of a program of your own a warning"},
 		"run.start_timeout":        {Carried, "TimeoutStartSec=, with options.systemd.readiness notify; else a warning"},
 		"run.stop_signal":          {Carried, "KillSignal=, " + resident},
 		"run.stop_timeout":         {Carried, "TimeoutStopSec=, " + resident},
@@ -40,15 +41,16 @@ func systemdFields() Fields {
 		"run.restart.max_delay":    {Carried, "RestartMaxDelaySec=, with options.systemd.version 254 and above; else a warning"},
 		"run.restart.burst":        {Carried, "StartLimitBurst=, with options.systemd.give_up; else a warning"},
 		"run.restart.window":       {Carried, "StartLimitIntervalSec=, with options.systemd.give_up; else a warning"},
-		"run.limits.*":             {Carried, "Limit…=; per request by scgi-run, of the program alone"},
+		"run.limits.*":             {Carried, "Limit…=; of " + byUs + " by scgi-run, of the program alone"},
 		"cgi.*":                    {Carried, ""},
 		"wsgi.module":              {Carried, ""},
-		"wsgi.server":              {Carried, "builtin per request, custom resident"},
-		"wsgi.style":               {Carried, "once; another is refused"},
+		"cgi.handoff":              {Carried, "per request, which it makes the default"},
+		"wsgi.server":              {Carried, "builtin and custom"},
+		"wsgi.style":               {Carried, "prefork where nothing else is set; once is per request"},
 		"wsgi.python":              commandDecides,
 		"wsgi.path":                commandDecides,
-		"wsgi.workers":             {Warned, "per request each request is a process; of a program of your own, run.command decides it"},
-		"wsgi.threads":             {Warned, "per request each request is a process; of a program of your own, run.command decides it"},
+		"wsgi.workers":             {Carried, "of prefork; else a warning"},
+		"wsgi.threads":             {Warned, "scgi-run wsgi has no threads; of a program of your own, run.command decides it"},
 		"listen.tcp":               {Carried, "where systemd listens; localhost is refused there"},
 		"listen.unix":              {Carried, "where systemd listens; else the folder of the socket is made writable"},
 		"listen.user":              socket,
@@ -58,8 +60,8 @@ func systemdFields() Fields {
 		"log.dir":                  {Carried, "where it is set: one file in it, which systemd opens as root; else the journal"},
 		"log.user":                 {Warned, "systemd itself opens the log"},
 		"log.*":                    journal,
-		"http.max_body":            {Carried, "per request"},
-		"http.mount":               {Carried, "per request"},
+		"http.max_body":            {Carried, byUs},
+		"http.mount":               {Carried, byUs},
 		"security.hardening":       {Carried, "exposure at most 2.5 for standard, 1.0 for strict, which has no network but the socket"},
 		"security.writable":        {Carried, "ReadWritePaths=, folders that have to be there; with hardening none a warning"},
 		"security.chroot":          {Carried, "RootDirectory=; everything that runs has to be in it, also scgi-run and sh"},
@@ -68,31 +70,21 @@ func systemdFields() Fields {
 
 // systemdCheck collects the problems of one app.
 type systemdCheck struct {
-	a       *appfile.App
-	o       systemdOptions
-	request bool
-	list    diag.List
-}
-
-func (c *systemdCheck) refuse(field, message, hint string) {
-	c.list = append(c.list, c.a.Problem(field, codeCannotCarry, message, hint))
-}
-
-// lost warns of fields that are set and have no effect.
-func (c *systemdCheck) lost(why, hint string, fields ...string) {
-	for _, field := range fields {
-		if c.a.IsSet(field) {
-			c.list = append(c.list, c.a.Warning(field, codeNotCarried, "systemd does not carry it: "+why, hint))
-		}
-	}
+	starterCheck
+	o systemdOptions
 }
 
 func acceptSystemd(s *Scope, a *appfile.App) diag.List {
-	c := &systemdCheck{a: a, o: systemdOptionsOf(a), request: perRequest(a), list: acceptSecretNames(a)}
+	c := &systemdCheck{starterCheck{a, "systemd", acceptSecretNames(a)}, systemdOptionsOf(a)}
+	c.list = append(c.list, acceptServices(s.Project, a, fitsSystemd, sameName)...)
 	c.accounts()
-	if c.request {
+	switch {
+	case perRequest(a):
 		c.perRequest()
-	} else {
+	case bridged(a):
+		c.residentBridge()
+		c.restart()
+	default:
 		c.resident()
 		c.restart()
 	}
@@ -154,31 +146,21 @@ func (c *systemdCheck) accounts() {
 }
 
 func (c *systemdCheck) perRequest() {
-	a := c.a
-	if a.Protocol != appfile.SCGI {
-		c.refuse("protocol", "systemd starts scgi-run for each connection, which speaks SCGI only", "set protocol: scgi")
-	}
-	if a.Run.Instances > 1 {
-		c.refuse("run.instances", "systemd starts a process for each request, so there is one listener", "leave it out; run.max_concurrent limits the processes")
-	}
-	if a.Type == appfile.TypeWSGI && a.WSGI.Style != appfile.WSGIAuto && a.WSGI.Style != appfile.WSGIOnce {
-		c.refuse("wsgi.style", "systemd starts a process for each request, which is the style once", "leave it out, or set it to once")
-	}
-	if a.Type == appfile.TypeCGI {
-		c.lost("a script runs in its own folder", "leave it out", "run.directory")
-	}
+	c.perConnection("; run.max_concurrent limits the processes")
 	c.lost("a program per request is started anew for each, and ends by itself", "leave it out",
-		"run.start_timeout", "run.stop_signal", "run.stop_timeout", "run.restart.policy", "run.restart.delay", "run.restart.max_delay", "run.restart.burst", "run.restart.window",
+		"wsgi.workers", "run.start_timeout", "run.stop_signal", "run.stop_timeout", "run.restart.policy", "run.restart.delay", "run.restart.max_delay", "run.restart.burst", "run.restart.window",
 		"options.systemd.readiness", "options.systemd.give_up", "options.systemd.reload", "options.systemd.reload_signal", "options.systemd.socket_activation")
 }
 
+func (c *systemdCheck) residentBridge() {
+	c.list = append(c.list, acceptResidentBridge(c.a, c.target, "")...)
+	c.lost("systemd has made the socket before, and scgi-run ends by TERM and reloads by HUP", "leave it out",
+		"run.start_timeout", "run.stop_signal", "options.systemd.readiness", "options.systemd.reload", "options.systemd.reload_signal", "options.systemd.socket_activation")
+}
+
 func (c *systemdCheck) resident() {
-	a := c.a
-	if a.Run.Mode == appfile.RunPerRequest {
-		c.refuse("run.mode", "a program of your own keeps running under systemd", "leave it out, or set it to resident")
-	}
-	c.lost("it is for a process per request, and this program keeps running", "leave it out", "run.max_concurrent", "run.request_timeout")
-	c.lost("run.command decides it", "leave it out", "wsgi.python", "wsgi.path")
+	c.ownProgram("run.max_concurrent", "run.request_timeout")
+	c.lost("run.command decides it", "leave it out", "wsgi.workers")
 	if !c.o.SocketActivation {
 		c.lost("the program makes its own socket", "options.systemd.socket_activation lets systemd make it", "listen.user", "listen.group", "listen.mode", "listen.backlog")
 	}
@@ -195,8 +177,12 @@ func (c *systemdCheck) restart() {
 	if !o.GiveUp {
 		c.lost("systemd would never try again after so many, which options.systemd.give_up asks for", "leave it out, or set options.systemd.give_up", "run.restart.burst", "run.restart.window")
 	}
-	if o.SocketActivation && r.Policy == appfile.RestartNever {
-		c.refuse("run.restart.policy", "a program whose socket systemd has is started again by the next connection", "leave options.systemd.socket_activation out")
+	if systemdListens(c.a) && r.Policy == appfile.RestartNever {
+		hint := "leave options.systemd.socket_activation out"
+		if bridged(c.a) {
+			hint = "leave it out"
+		}
+		c.refuse("run.restart.policy", "a program whose socket systemd has is started again by the next connection", hint)
 	}
 }
 
@@ -267,7 +253,7 @@ func (c *systemdCheck) programs() {
 	switch {
 	case needsCredentials(c.a):
 		field, program = "options.systemd.wrapper_dir", c.o.WrapperDir
-	case !c.request:
+	case !bridged(c.a):
 		field, program = "run.command[0]", systemdProgram(c.a)
 	}
 	c.program(field, program)

@@ -12,139 +12,9 @@ import (
 	"testing"
 
 	"scgikit/generate"
-	"scgikit/internal/appfile"
-	"scgikit/internal/fileset"
 	"scgikit/internal/need"
 	"scgikit/internal/servertest"
-	"scgikit/internal/verify"
 )
-
-// parsedUnits are units as systemd understood them: for each, what "systemd
-// --test" prints, one value or more behind each name.
-type parsedUnits map[string]map[string][]string
-
-// one returns the only value of a setting.
-func (p parsedUnits) one(t *testing.T, unit, setting string) string {
-	t.Helper()
-	values := p[unit][setting]
-	if len(values) != 1 {
-		t.Fatalf("%s: %s is %q, not one value", unit, setting, values)
-	}
-	return values[0]
-}
-
-// parseUnits lets systemd read units in its test mode, in which it starts
-// nothing and prints what it understood. It refuses to do so for root.
-func parseUnits(t *testing.T, units map[string][]byte) parsedUnits {
-	t.Helper()
-	program, ok := need.Find("systemd")
-	if !ok {
-		program = "/lib/systemd/systemd"
-		if _, err := os.Stat(program); err != nil {
-			need.Missing(t, "systemd")
-		}
-	}
-	dir := publicDir(t)
-	all := "[Unit]\nDefaultDependencies=no\n"
-	for name, data := range units {
-		name = strings.Replace(name, "@.", "@1.", 1)
-		writeFile(t, filepath.Join(dir, name), string(data))
-		all += "Wants=" + name + "\n"
-	}
-	writeFile(t, filepath.Join(dir, "all.target"), all)
-	for _, name := range []string{"basic", "shutdown", "sockets"} {
-		writeFile(t, filepath.Join(dir, name+".target"), "[Unit]\nDefaultDependencies=no\n")
-	}
-	home := filepath.Join(dir, "home")
-	if err := os.Mkdir(home, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	words := []string{program, "--test", "--user", "--unit=all.target"}
-	if os.Geteuid() == 0 {
-		if err := os.Chown(home, 65534, 65534); err != nil {
-			t.Fatal(err)
-		}
-		words = append([]string{need.Program(t, "setpriv"), "--reuid", "65534", "--regid", "65534", "--clear-groups"}, words...)
-	}
-	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
-	cmd.Dir = home
-	cmd.Env = []string{"HOME=" + home, "XDG_RUNTIME_DIR=" + home, "SYSTEMD_UNIT_PATH=" + dir, "SYSTEMD_LOG_TARGET=console", "LC_ALL=C.UTF-8"}
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("systemd --test: %v: %s", err, stderr.Bytes())
-	}
-	for line := range strings.Lines(stderr.String()) {
-		if strings.Contains(line, dir) {
-			t.Errorf("systemd complains: %s", line)
-		}
-	}
-	return readDump(stdout.String())
-}
-
-// readDump reads what systemd prints in its test mode.
-func readDump(text string) parsedUnits {
-	parsed := make(parsedUnits)
-	var unit map[string][]string
-	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		trimmed := strings.TrimLeft(line, "\t")
-		if name, ok := strings.CutPrefix(trimmed, "-> Unit "); ok {
-			unit = make(map[string][]string)
-			parsed[strings.TrimSuffix(name, ":")] = unit
-			continue
-		}
-		if name, value, ok := strings.Cut(trimmed, ": "); ok && unit != nil {
-			unit[name] = append(unit[name], value)
-		}
-	}
-	return parsed
-}
-
-// arguments reads a command line of a dump, and expands it as systemd does when
-// it starts the program: "$$" is "$".
-func arguments(t *testing.T, line string) []string {
-	t.Helper()
-	var words []string
-	var word strings.Builder
-	quoted, begun := false, false
-	for i := 0; i < len(line); i++ {
-		switch c := line[i]; {
-		case quoted && c == '\\':
-			i++
-			word.WriteByte(line[i])
-		case c == '"':
-			quoted, begun = !quoted, true
-		case c == ' ' && !quoted:
-			words, begun = append(words, word.String()), false
-			word.Reset()
-		default:
-			word.WriteByte(c)
-			begun = true
-		}
-	}
-	if begun {
-		words = append(words, word.String())
-	}
-	for i, w := range words {
-		if strings.Contains(strings.ReplaceAll(w, "$$", ""), "$") {
-			t.Errorf("systemd expands %q", w)
-		}
-		words[i] = strings.ReplaceAll(w, "$$", "$")
-	}
-	return words
-}
-
-// unitsOf returns the units of a set by their names.
-func unitsOf(set *fileset.Set) map[string][]byte {
-	units := make(map[string][]byte)
-	for _, f := range set.Files() {
-		if f.Place == "unit" {
-			units[filepath.Base(f.Path)] = f.Data
-		}
-	}
-	return units
-}
 
 // awkwardUnits describes a resident program with a string in every field of
 // free text.
@@ -214,11 +84,18 @@ func TestSystemdAwkward(t *testing.T) {
 			t.Errorf("%q: the environment is %q", s, environment)
 		}
 		for setting, value := range map[string]string{
-			"Description": "x" + shorten(s, 100) + "x", "WorkingDirectory": "/srv/" + word + "x", "EnvironmentFile": "/srv/" + word + "x",
+			"Description": "x" + shorten(s, 100) + "x", "WorkingDirectory": "/srv/" + word + "x",
 			"StandardOutputFileToAppend": "/var/log/" + word + "x/awkward.log", "ReadWritePaths": "/srv/" + word + "x /srv/after", "User": "www", "RestartSec": "1s",
 		} {
 			if got := parsed.one(t, service, setting); got != value {
 				t.Errorf("%q: %s is %q, want %q", s, setting, got, value)
+			}
+		}
+		// The path of an env file is a pattern of glob(3): one that this path alone matches.
+		pattern := parsed.one(t, service, "EnvironmentFile")
+		for name, want := range map[string]bool{"/srv/" + word + "x": true, "/srv/" + word + "y": false, "/srv/ax": word == "a", "/srv/" + word + "/x": false} {
+			if got, err := filepath.Match(pattern, name); err != nil || got != want {
+				t.Errorf("%q: the env file %q is %q: %v, %v", s, name, pattern, got, err)
 			}
 		}
 		// A path of a socket is printed as a constant of C.
@@ -259,24 +136,6 @@ func TestSystemdRefusedValues(t *testing.T) {
 				t.Errorf("%s with %q is not refused", path, s)
 			}
 			namesField(t, problems, path, s)
-		}
-	}
-}
-
-// verifySet requires that systemd-analyze takes all units of a set.
-func verifySet(t *testing.T, name string, set *fileset.Set, project *appfile.Project) {
-	t.Helper()
-	o := &verify.Options{Exposure: make(map[string]int)}
-	for _, a := range project.Apps {
-		o.Exposure[a.Name] = map[appfile.Hardening]int{appfile.HardenStandard: 25, appfile.HardenStrict: 10}[a.Security.Hardening]
-	}
-	results, err := verify.Check(t.Context(), set, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range results {
-		if r.Outcome == verify.Rejected || r.Outcome == verify.NotChecked && !strings.Contains(r.Why, "options.systemd.version") {
-			t.Errorf("%s: %+v", name, r)
 		}
 	}
 }
@@ -346,9 +205,16 @@ func TestSystemdRequest(t *testing.T) {
 	scgiRun := buildSCGIRun(t, dir)
 	writeProgram(t, filepath.Join(dir, "cgi/env.sh"), cgiScript)
 	addr := fmt.Sprintf("127.0.0.1:%d", servertest.Ports(t, 1))
-	for name, more := range map[string]string{
-		"plain":  "",
-		"script": "  secrets: {KEY: {file: /etc/key}}\n  env_file: /etc/file.env\n",
+	const files = "  secrets: {KEY: {file: /etc/key}}\n  env_file: /etc/file.env\n"
+	each := []string{"--inetd", "-a"}
+	for name, test := range map[string]struct {
+		more, unit string
+		activate   []string
+	}{
+		"plain":         {"  mode: per-request\n", "files@1.service", each},
+		"script":        {"  mode: per-request\n" + files, "files@1.service", each},
+		"bridge plain":  {"", "files.service", nil},
+		"bridge script": {files, "files.service", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set := mustRender(t, "systemd", load(t, fmt.Sprintf(`apiVersion: scgikit/v1
@@ -363,9 +229,9 @@ run:
 listen: {tcp: %q}
 http: {mount: /files/}
 options: {systemd: {scgi_run: %s, wrapper_dir: %s}}
-`, more, yamlText(filepath.Join(dir, "cgi")+"/"), addr, yamlText(scgiRun), yamlText(dir))))
+`, test.more, yamlText(filepath.Join(dir, "cgi")+"/"), addr, yamlText(scgiRun), yamlText(dir))))
 			parsed := parseUnits(t, unitsOf(set))
-			words := arguments(t, parsed.one(t, "files@1.service", "Command Line"))
+			words := arguments(t, parsed.one(t, test.unit, "Command Line"))
 			secret := "key= file="
 			if script, ok := set.Get("systemd/files"); ok {
 				writeProgram(t, words[0], string(script.Data))
@@ -382,7 +248,7 @@ options: {systemd: {scgi_run: %s, wrapper_dir: %s}}
 				t.Fatal(err)
 			}
 			defer log.Close()
-			cmd := exec.CommandContext(t.Context(), activate, append([]string{"--inetd", "-a", "-l", addr, "-E", "CREDENTIALS_DIRECTORY=" + filepath.Join(dir, "credentials")}, words...)...)
+			cmd := exec.CommandContext(t.Context(), activate, slices.Concat(test.activate, []string{"-l", addr, "-E", "CREDENTIALS_DIRECTORY=" + filepath.Join(dir, "credentials")}, words)...)
 			cmd.Stderr = log
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
@@ -425,18 +291,24 @@ func TestSystemdSettings(t *testing.T) {
 	for unit, settings := range map[string]map[string]string{
 		"wiki.socket": {
 			"ListenStream": "/run/wiki 5%/socket", "SocketUser": "wiki", "SocketGroup": "www-data", "SocketMode": "0660", "Backlog": "64",
-			"MaxConnections": "40", "TriggerLimitIntervalSec": "0", "RemoveOnStop": "yes",
+			"MaxConnections": "", "TriggerLimitIntervalSec": "0", "RemoveOnStop": "yes",
 		},
-		"wiki@1.service": {
+		"wiki.service": {
+			"Type": "exec", "User": "wiki", "Group": "wiki", "UMask": "0077", "Nice": "-5", "StandardOutput": "append", "WorkingDirectory": "/",
+			"RootDirectory": "/srv/root", "ReadWritePaths": "+/srv/wiki/data +/srv/wi ki", "IgnoreSIGPIPE": "no", "Restart": "always", "KillMode": "mixed",
+			"TimeoutStopSec": "10s",
+		},
+		"each.socket": {"ListenStream": "/run/each 5%/socket", "MaxConnections": "40", "TriggerLimitIntervalSec": "0", "RemoveOnStop": "yes"},
+		"each@1.service": {
 			"User": "wiki", "Group": "wiki", "UMask": "0077", "Nice": "-5", "StandardInput": "socket", "StandardOutput": "socket", "StandardError": "append",
-			"RootDirectory": "/srv/root", "Garbage Collection Mode": "inactive-or-failed", "ReadWritePaths": "+/srv/wiki/data +/srv/wi ki", "IgnoreSIGPIPE": "no",
+			"Garbage Collection Mode": "inactive-or-failed", "IgnoreSIGPIPE": "no",
 		},
 		"shop-2.service": {
 			"Type": "notify", "User": "shop", "WorkingDirectory": "/srv/shop", "KillMode": "mixed", "KillSignal": "SIGQUIT", "Restart": "on-failure",
 			"LimitNOFILE": "1024", "LimitNPROC": "99", "LimitCORE": "1048576", "LimitAS": "1073741824", "LimitCPU": "30",
 			"StandardOutputFileToAppend": "/var/log/shop/2/shop.log", "TimeoutStartSec": "30s", "TimeoutStopSec": "1min 30s",
 		},
-		"hello@1.service": {"User": "1001", "Group": "hello", "SupplementaryGroups": "video 44", "Slice": "web.slice", "StandardError": "journal"},
+		"hello.service": {"User": "1001", "Group": "hello", "SupplementaryGroups": "video 44", "Slice": "web.slice", "StandardOutput": "journal"},
 	} {
 		for setting, want := range settings {
 			got := strings.Join(parsed[unit][setting], " ")

@@ -71,6 +71,10 @@ type Target struct {
 	// Files returns what to render. It decides everything; templates lay out.
 	Files func(*Scope) ([]Spec, error)
 
+	// Way is that of a request through a target that starts apps; nil is the usual
+	// one of its kind, see WayOf.
+	Way func(*appfile.App) Way
+
 	// Quote is {{ q … }} in the target's templates, but for those that Quotes
 	// names: a target that writes several syntaxes has a template for each.
 	Quote  func(string) (string, error)

@@ -6,11 +6,19 @@ func Targets() []*Target {
 		nginx,
 		lighttpd,
 		apache,
+		haproxy,
+		caddy,
 		inetd,
+		xinetd,
 		daemontools,
 		runit,
 		s6,
+		s6rc,
 		systemd,
+		openrc,
+		rcd,
+		sysv,
+		launchd,
 	}
 }
 

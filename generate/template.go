@@ -41,6 +41,7 @@ type parsedTemplate struct {
 	tmpl   *template.Template
 	digest string
 	budget *budget
+	tracer *tracer // nil but for Trace
 }
 
 // budget counts what one execution may still do.
@@ -58,6 +59,9 @@ func (b *budget) take(n int) error {
 func (p *parsedTemplate) execute(data any) ([]byte, error) {
 	p.budget.steps = maxSteps
 	var out limitedWriter
+	if p.tracer != nil {
+		p.tracer.out, p.tracer.marks = &out, nil
+	}
 	if err := p.tmpl.Execute(&out, data); err != nil {
 		return nil, err
 	}
@@ -104,9 +108,15 @@ func (r *Renderer) parse(t *Target, name string, parts []string) (*parsedTemplat
 	if own, ok := t.Quotes[name]; ok {
 		funcs["q"] = own
 	}
+	if r.traces != nil {
+		got.tracer = new(tracer)
+		funcs[markStep] = got.tracer.mark
+	}
 	root := template.New(name).Option("missingkey=error").Funcs(funcs)
 	h := sha256.New()
-	for _, part := range slices.Concat([]string{path.Join(t.Name, name)}, parts) {
+	all := slices.Concat([]string{path.Join(t.Name, name)}, parts)
+	texts := make(map[string]string, len(all))
+	for _, part := range all {
 		text, err := r.read(part)
 		if err != nil {
 			return nil, err
@@ -115,6 +125,7 @@ func (r *Renderer) parse(t *Target, name string, parts []string) (*parsedTemplat
 			return nil, fmt.Errorf("is longer than %d bytes", maxTemplate)
 		}
 		base := path.Base(part)
+		texts[base] = string(text)
 		fmt.Fprintf(h, "%s %d\n%s", base, len(text), text)
 		tmpl := root
 		if base != name {
@@ -129,6 +140,9 @@ func (r *Renderer) parse(t *Target, name string, parts []string) (*parsedTemplat
 	}
 	for _, tmpl := range root.Templates() {
 		countSteps(tmpl.Root)
+	}
+	if got.tracer != nil {
+		got.tracer.instrument(root, fileOf(all), texts)
 	}
 	got.tmpl, got.digest = root, hex.EncodeToString(h.Sum(nil))
 	return got, nil
@@ -246,7 +260,7 @@ func checkNode(t *Target, tmpl *template.Template, node parse.Node, funcs templa
 		}
 	case *parse.IdentifierNode:
 		_, own := funcs[node.Ident]
-		if node.Ident == loopStep || node.Ident == callStep || !own && !slices.Contains(builtins[:], node.Ident) {
+		if node.Ident == loopStep || node.Ident == callStep || node.Ident == markStep || !own && !slices.Contains(builtins[:], node.Ident) {
 			return refuse("templates may not call " + node.Ident)
 		}
 	}

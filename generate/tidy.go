@@ -55,3 +55,32 @@ func indentBlocks(text []byte, block func(line string) (closes, opens bool)) []b
 	}
 	return []byte(b.String())
 }
+
+// indentProxies lays out a file of HAProxy: sections begin at the margin with
+// a word that opens one, and hold all lines up to the next.
+func indentProxies(text []byte) []byte {
+	var b strings.Builder
+	empty := false
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			empty = b.Len() > 0
+			continue
+		}
+		word, _, _ := strings.Cut(line, " ")
+		switch word {
+		case "backend", "fcgi-app", "frontend", "userlist":
+			if b.Len() > 0 {
+				b.WriteByte('\n')
+			}
+			b.WriteString(line + "\n")
+		default:
+			if empty {
+				b.WriteByte('\n')
+			}
+			b.WriteString(indentStep + line + "\n")
+		}
+		empty = false
+	}
+	return []byte(b.String())
+}

@@ -27,7 +27,7 @@ func webFields(own Fields) Fields {
 	fields := Fields{
 		"*":             {Support: Elsewhere},
 		"name":          {Support: Carried},
-		"protocol":      {Support: Carried, Note: "this version writes SCGI only"},
+		"protocol":      {Support: Carried},
 		"run.instances": {Support: Carried},
 		"listen.tcp":    {Support: Carried},
 		"listen.unix":   {Support: Carried},
@@ -41,12 +41,13 @@ func webFields(own Fields) Fields {
 
 // acceptWeb returns the problems that every web server has with an app.
 func acceptWeb(s *Scope, a *appfile.App) diag.List {
+	return append(acceptProtocol(s, a), contradictions(a)...)
+}
+
+// contradictions returns a problem for each answer header that is to be passed
+// and to be hidden.
+func contradictions(a *appfile.App) diag.List {
 	var list diag.List
-	if a.Protocol != appfile.SCGI {
-		list = append(list, a.Problem("protocol", codeCannotCarry,
-			fmt.Sprintf("this version writes %s configuration for SCGI only, not for %s", s.Target.Name, a.Protocol),
-			"set protocol: scgi, or leave "+s.Target.Name+" out of targets"))
-	}
 	for i, hidden := range a.HTTP.HideHeaders {
 		if slices.ContainsFunc(a.HTTP.PassHeaders, func(h string) bool { return strings.EqualFold(h, hidden) }) {
 			list = append(list, a.Problem(fmt.Sprintf("http.hide_headers[%d]", i), "contradiction",
@@ -81,6 +82,7 @@ func noHostHere(s *Scope, a *appfile.App, where string) diag.List {
 type webApp struct {
 	Name    string
 	Ident   string // the name as an identifier
+	speaks         // one of its fields is set
 	Mount   string // "/blog/", or "/"
 	Prefix  string // "/blog", or "": SCRIPT_NAME
 	Root    bool   // mounted at /
@@ -118,7 +120,7 @@ type webStatic struct {
 
 func newWebApp(a *appfile.App, extra string) *webApp {
 	w := &webApp{
-		Name: a.Name, Ident: a.Ident(), Mount: a.Prefix() + "/", Prefix: a.Prefix(), Root: a.Prefix() == "",
+		Name: a.Name, Ident: a.Ident(), speaks: speaksOf(a.Protocol), Mount: a.Prefix() + "/", Prefix: a.Prefix(), Root: a.Prefix() == "",
 		Hosts: hostNames(a), Backends: a.Backends(),
 		Hide: a.HTTP.HideHeaders, Pass: a.HTTP.PassHeaders, Deny: a.HTTP.Deny, Allow: a.HTTP.Allow,
 		Extra: extra, Buffering: a.HTTP.Buffering, MaxBody: int64(a.HTTP.MaxBody),

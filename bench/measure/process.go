@@ -11,6 +11,7 @@ import (
 // Memory is what a running process has in memory, in KiB.
 type Memory struct {
 	Peak int // the most that was resident, VmHWM
+	RSS  int // resident now, VmRSS
 	Pss  int // resident now, each shared page divided by how many share it
 }
 
@@ -21,11 +22,15 @@ func MemoryOf(pid int) (Memory, error) {
 	if err != nil {
 		return Memory{}, err
 	}
+	rss, err := field(filepath.Join(dir, "status"), "VmRSS:")
+	if err != nil {
+		return Memory{}, err
+	}
 	pss, err := field(filepath.Join(dir, "smaps_rollup"), "Pss:")
 	if err != nil {
 		return Memory{}, err
 	}
-	return Memory{Peak: peak, Pss: pss}, nil
+	return Memory{Peak: peak, RSS: rss, Pss: pss}, nil
 }
 
 // Switches returns how often the threads that a process has now were put on a
@@ -44,6 +49,11 @@ func Switches(pid int) (int, error) {
 		return nil
 	})
 	return sum, err
+}
+
+// Threads returns how many threads a process has.
+func Threads(pid int) (int, error) {
+	return field(filepath.Join(processFolder(pid), "status"), "Threads:")
 }
 
 // Asleep says whether every thread of a process waits for something.

@@ -221,7 +221,7 @@ type HTTP struct {
 	RedirectBare      bool              `yaml:"redirect_bare" default:"true" doc:"answer /blog with a redirect to /blog/"`
 	BaseURL           string            `yaml:"base_url" doc:"address of the site, for absolute redirects" format:"url"`
 	Static            []Static          `yaml:"static" doc:"folders that the web server serves from disk; the longest prefix wins"`
-	MaxBody           Size              `yaml:"max_body" default:"10MiB" min:"0" doc:"largest request body"`
+	MaxBody           Size              `yaml:"max_body" default:"10MiB" min:"0" doc:"largest request body; 0 is no limit"`
 	Timeouts          Timeouts          `yaml:"timeouts" doc:"how long the web server waits for the app"`
 	Buffering         bool              `yaml:"buffering" default:"true" doc:"collect the answer before it is sent; false streams it"`
 	Params            map[string]string `yaml:"params" doc:"extra parameters, constants" format:"param"`

@@ -82,7 +82,7 @@ func (d *decoder) structure(s *shape, a at, v reflect.Value) {
 			return
 		}
 		if !ok {
-			if strings.ContainsFunc(e.key, hidden) {
+			if strings.ContainsFunc(e.key, Hidden) {
 				child.path = a.path // a path is printed as it is
 			}
 			d.problem(child, e.keyAt.span(), &fault{
@@ -224,7 +224,7 @@ func (d *decoder) mapping(m *member, s *shape, a at, v reflect.Value) {
 	for _, e := range a.node.entries {
 		child := at{node: e.value, key: e.keyAt, path: join(a.path, e.key)}
 		if f := d.keyFault(m, e.key); f != nil {
-			if strings.ContainsFunc(e.key, hidden) {
+			if strings.ContainsFunc(e.key, Hidden) {
 				child.path = a.path // a path is printed as it is
 			}
 			d.problem(child, e.keyAt.span(), f)
@@ -256,7 +256,7 @@ func (d *decoder) keyFault(m *member, key string) *fault {
 		}
 		return nil
 	}
-	if key == "" || strings.ContainsFunc(key, hidden) {
+	if key == "" || strings.ContainsFunc(key, Hidden) {
 		return &fault{code: "bad-character", message: fmt.Sprintf("the key %q is empty or has a control character", key), hint: "use printable characters"}
 	}
 	return nil

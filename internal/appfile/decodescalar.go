@@ -28,7 +28,7 @@ func (d *decoder) scalar(m *member, s *shape, a at, v reflect.Value) {
 	case d.partial && strings.Contains(n.value, "$"):
 		return
 	}
-	if i := strings.IndexFunc(n.value, hidden); i >= 0 || strings.ContainsRune(n.value, '\t') {
+	if i := strings.IndexFunc(n.value, Hidden); i >= 0 || strings.ContainsRune(n.value, '\t') {
 		d.fail(a, hiddenFault(n.value))
 		return
 	}
@@ -58,7 +58,7 @@ func hiddenFault(s string) *fault {
 		case r == '\t':
 			f.message = "has a tab"
 			return f
-		case hidden(r):
+		case Hidden(r):
 			f.message = fmt.Sprintf("has the control character %U", r)
 			return f
 		}

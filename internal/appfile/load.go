@@ -25,6 +25,7 @@ type Source struct {
 type Loader struct {
 	Profile string                      // name of the profile; "" for none
 	Sets    []string                    // "path=value", applied after the profile
+	AppSets map[string][]string         // the same for one app, by its name in the file, applied after Sets
 	Env     func(string) (string, bool) // the outer environment, asked only for names in vars_from_env; nil has none
 	Options map[string]any              // for each target, a pointer to the zero value of its options struct
 	Targets []string                    // names that "targets:" may hold, besides those of Options
@@ -184,6 +185,9 @@ func (r *reader) app(t *text, doc, patch *node, out *collector) *loaded {
 	}
 	root = root.with("profiles", place{}, nil)
 	for _, s := range r.settings {
+		root = s.apply(root, out)
+	}
+	for _, s := range readSettings(r.loader.AppSets[root.get("name").scalarText()], out) {
 		root = s.apply(root, out)
 	}
 	return r.resolve(root, out)

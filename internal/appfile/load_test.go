@@ -352,7 +352,7 @@ func checkSound(t *testing.T, p *Project) {
 		}
 		a.leaves(func(l leaf) {
 			l.strings(func(path, value string) bool {
-				if strings.ContainsFunc(value, hidden) || strings.ContainsAny(value, "\t\n") {
+				if strings.ContainsFunc(value, Hidden) || strings.ContainsAny(value, "\t\n") {
 					t.Fatalf("%s holds a control character: %q", path, value)
 				}
 				return true

@@ -118,13 +118,13 @@ func notReadable(r rune) bool {
 	if r == '\t' || r == '\n' || r == '\r' {
 		return false
 	}
-	return r == utf8.RuneError || hidden(r)
+	return r == utf8.RuneError || Hidden(r)
 }
 
-// hidden reports whether a character must not stand in any value: control
+// Hidden reports whether a character must not stand in any value: control
 // characters (C0, DEL, C1), line and paragraph separator, direction marks
 // (CVE-2021-42574), the byte order mark and what is no character at all.
-func hidden(r rune) bool {
+func Hidden(r rune) bool {
 	switch {
 	case r < ' ', r >= 0x7f && r <= 0x9f:
 		return true

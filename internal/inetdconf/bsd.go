@@ -97,7 +97,7 @@ func (p *parser) waitFreeBSD(word string, e *Entry) bool {
 //
 //	[host:]service type protocol wait[:max] user[:group] program args
 //
-// The form with keys ("on", "off") is named and skipped.
+// or the form with keys, which has "on" or "off" in the place of the type.
 func (p *parser) entryNetBSD(first string, e *Entry) bool {
 	if strings.HasPrefix(first, ".") {
 		p.args()
@@ -111,7 +111,7 @@ func (p *parser) entryNetBSD(first string, e *Entry) bool {
 		return p.complain("expected more arguments")
 	}
 	if e.SocketType == "on" || e.SocketType == "off" {
-		return p.complain("the form with keys is not read here")
+		return p.keyDefinition(e)
 	}
 	if !p.words(&e.Protocol, &wait, &e.User, &e.Program) {
 		return p.complain("expected more arguments")
@@ -194,6 +194,7 @@ func (p *parser) host(first string, e *Entry) bool {
 	word, ok := p.word()
 	e.Service = word
 	if !ok {
+		p.defaultHost = host
 		return p.complain("the address %s becomes that of the lines below", host)
 	}
 	return true

@@ -1,6 +1,7 @@
 // Package inetdconf reads inetd.conf the way each of five inetd programs does:
 // the same word splitting, quoting, limits and silent losses. It says what a
-// program would make of a line on machines where that program can not run.
+// program would make of a line on machines where that program can not run. It
+// reads the services of xinetd as well, whose files are others.
 //
 // Sources: FreeBSD usr.sbin/inetd/inetd.c; NetBSD usr.sbin/inetd/parse.c;
 // OpenBSD usr.sbin/inetd/inetd.c, which Debian packages as openbsd-inetd; GNU
@@ -56,7 +57,7 @@ type Entry struct {
 
 	// Limit is the number of processes at a time (FreeBSD), or of starts a
 	// minute (the others); NoLimit where the entry has none. FreeBSD also has
-	// connections a minute, and processes, from one address.
+	// connections a minute, and processes, from one address; NetBSD connections.
 	Limit, PerAddressMinute, PerAddress int
 
 	User, Group, Class string // Class is FreeBSD's login class
@@ -103,6 +104,9 @@ type parser struct {
 	problems []Problem
 	started  int  // line of the entry being read
 	ended    bool // a fatal problem
+
+	more        bool   // of the line, another entry begins in rest (NetBSD)
+	defaultHost string // of a line "host:"
 }
 
 func (p *parser) complain(format string, args ...any) bool {
@@ -119,7 +123,8 @@ func (p *parser) fail(format string, args ...any) bool {
 
 // parseBSD is the loop that the three programs of BSD descent share.
 func (p *parser) parseBSD() ([]Entry, []Problem) {
-	for !p.ended && p.line() {
+	for !p.ended && (p.more || p.line()) {
+		p.more = false
 		p.started = p.number
 		if strings.HasPrefix(p.rest, "#@") {
 			p.complain("a comment that begins with #@ is an IPsec policy")

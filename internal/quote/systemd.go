@@ -68,7 +68,18 @@ func SystemdValue(s string) (string, error) {
 	default:
 		return strings.ReplaceAll(s, "%", "%%"), nil
 	}
-	return "", &Error{Syntax: "a systemd unit", Value: s, Reason: reason}
+	return "", &Error{Syntax: "a systemd unit", Value: s, Reason: reason, Hint: "write it without"}
+}
+
+// SystemdFile writes the path of a file where systemd takes a pattern of glob(7),
+// such as that of EnvironmentFile=: as a value, with a backslash in front of all
+// that would match another name. It refuses what SystemdValue refuses.
+//
+// Source: systemd.exec(5) EnvironmentFile=; src/core/execute.c of systemd 252,
+// exec_context_load_environment.
+func SystemdFile(s string) (string, error) {
+	value, err := SystemdValue(s)
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(value), err
 }
 
 // systemdSetting is a line of a unit: a name, and anything behind it.

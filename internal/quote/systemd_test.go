@@ -71,6 +71,7 @@ func TestSystemdOthers(t *testing.T) {
 		{SystemdWord, "", `""`},
 		{SystemdWord, "$$", `"$$"`},
 		{SystemdValue, `/a b/"c" $d 5%;#`, `/a b/"c" $d 5%%;#`},
+		{SystemdFile, `/etc/a b/[*]?\x 5%.env`, `/etc/a b/\[\*]\?\\x 5%%.env`},
 		{SystemdLine, "Slice=a-%i.slice", "Slice=a-%i.slice"},
 		{SystemdLine, "ExecStartPre=", "ExecStartPre="},
 	} {
@@ -83,6 +84,7 @@ func TestSystemdOthers(t *testing.T) {
 	}
 	for _, in := range []string{"", " a", "a ", `a\`, "a\nb", "\x7f", "\xff"} {
 		refused(t, SystemdValue, in)
+		refused(t, SystemdFile, in)
 	}
 	for _, in := range []string{"", "A", "=b", "a=b", "[Service]", "# x", "A=b\nC=d", `A=b\`, " A=b"} {
 		refused(t, SystemdLine, in)
@@ -108,6 +110,28 @@ func FuzzSystemdValue(f *testing.F) {
 		roundTrip(t, SystemdValue, value, func(written string) (string, bool) {
 			one := !strings.ContainsAny(written, "\n\r") && !strings.HasSuffix(written, `\`) && strings.Trim(written, " \t") == written
 			return strings.ReplaceAll(written, "%%", "%"), one && strings.Count(strings.ReplaceAll(written, "%%", ""), "%") == 0
+		})
+	})
+}
+
+func FuzzSystemdFile(f *testing.F) {
+	addSeeds(f)
+	f.Fuzz(func(t *testing.T, value string) {
+		roundTrip(t, SystemdFile, value, func(written string) (string, bool) {
+			var name strings.Builder
+			pattern := strings.ReplaceAll(written, "%%", "%")
+			for i := 0; i < len(pattern); i++ {
+				switch pattern[i] {
+				case '*', '?', '[':
+					return "", false
+				case '\\':
+					if i++; i == len(pattern) {
+						return "", false
+					}
+				}
+				name.WriteByte(pattern[i])
+			}
+			return name.String(), true
 		})
 	})
 }

@@ -55,7 +55,7 @@ func TestBalanced(t *testing.T) {
 	for i := range 4 {
 		s.awaitListener(t, "127.0.0.1:"+strconv.Itoa(first+i))
 	}
-	for _, program := range webserver.Programs() {
+	for _, program := range webserver.SpeakSCGI() {
 		t.Run(string(program), func(t *testing.T) {
 			shop := "http://" + s.serve(t, program) + "/shop/"
 			backend := regexp.MustCompile(`Served by process (\d+)`)

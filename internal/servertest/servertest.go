@@ -1,5 +1,5 @@
 // Package servertest runs the real programs that generated files are for:
-// svscan, two inetds, and scgikit itself, each in a private folder, on loopback,
+// svscan, two inetds, xinetd, and scgikit itself, each in a private folder, on loopback,
 // and ended by its process id when the test ends.
 package servertest
 
@@ -22,7 +22,7 @@ import (
 
 // Patience is how long a test waits for something that must happen. It ends a
 // hang; nothing is measured with it.
-const Patience = 30 * time.Second
+const Patience = 2 * time.Minute
 
 // Programs are the two programs of this project, built for a test.
 type Programs struct {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -70,6 +71,7 @@ type stack struct {
 	web   []fileset.File
 	inetd string // configuration lines
 	addrs []string
+	root  string // document root of the web servers; "" is one for each
 }
 
 // add renders one example with settings for this machine.
@@ -98,13 +100,7 @@ func (s *stack) addInetd(t *testing.T, inetd Inetd, name, addr string, settings 
 	t.Helper()
 	wrappers := filepath.Join(s.dir, "wrappers")
 	logDir(t, s, name)
-	settings = append(
-		settings,
-		"options.inetd.dialect="+string(inetd),
-		"options.inetd.scgi_run="+programs.ScgiRun,
-		"options.inetd.wrapper_dir="+wrappers,
-		"run.user=www-data", "run.group=www-data",
-	)
+	settings = slices.Concat(settings, inetd.settings(programs.ScgiRun, wrappers), []string{"run.user=www-data", "run.group=www-data"})
 	network, where, _ := strings.Cut(addr, ":")
 	if network == "unix" {
 		// The web servers of the tests run as nobody.
@@ -114,11 +110,11 @@ func (s *stack) addInetd(t *testing.T, inetd Inetd, name, addr string, settings 
 		settings = append(settings, "listen.unix=null", "listen.user=null", "listen.group=null", "listen.mode=null", "listen.tcp="+addr)
 		s.addrs = append(s.addrs, addr)
 	}
-	files := s.add(t, name, "nginx lighttpd apache inetd", settings...)
+	files := s.add(t, name, "nginx lighttpd apache "+inetd.target(), settings...)
 	for i := range files {
 		f := &files[i]
 		switch {
-		case f.Target != "inetd":
+		case f.Target != inetd.target():
 		case f.Kind == fileset.Dir && network == "unix":
 			if err := os.MkdirAll(filepath.Dir(where), 0o755); err != nil {
 				t.Fatal(err)
@@ -127,10 +123,10 @@ func (s *stack) addInetd(t *testing.T, inetd Inetd, name, addr string, settings 
 				t.Fatal(err)
 			}
 			own(t, filepath.Dir(where), f.User, f.Group)
-		case f.Place == "inetd.conf":
+		case f.Place == "inetd.conf" || f.Place == "xinetd.d":
 			s.inetd += string(f.Data)
 		case f.Kind == fileset.Regular:
-			Place(t, files[i:i+1], "inetd", wrappers)
+			Place(t, files[i:i+1], inetd.target(), wrappers)
 		}
 	}
 }
@@ -246,13 +242,13 @@ func ask(t *testing.T, method, url, body string, header http.Header) reply {
 
 // TestStack runs every example behind every web server, from generated files
 // alone: a resident app under svscan, supervise and multilog; a CGI folder, a
-// WSGI callable, AWStats and git-http-backend under two inetds.
+// WSGI callable, AWStats and git-http-backend under two inetds and xinetd.
 func TestStack(t *testing.T) {
-	for _, inetd := range []Inetd{OpenBSD, Inetutils} {
+	for _, inetd := range []Inetd{OpenBSD, Inetutils, Xinetd} {
 		t.Run(string(inetd), func(t *testing.T) {
 			s := start(t, inetd)
 			environments := make(map[string]map[string]string)
-			for _, program := range webserver.Programs() {
+			for _, program := range webserver.SpeakSCGI() {
 				t.Run(string(program), func(t *testing.T) {
 					environments[string(program)] = behind(t, s, program)
 				})
@@ -283,7 +279,7 @@ func (s *stack) serve(t *testing.T, program webserver.Program) (addr string) {
 	t.Helper()
 	need.Program(t, program.Names()[0])
 	site := &webserver.Site{
-		Program: program, Dir: filepath.Join(s.dir, string(program)), Files: s.web,
+		Program: program, Dir: filepath.Join(s.dir, string(program)), Files: s.web, Root: s.root,
 		Replace: map[string]string{"/usr/share/scgikit/mount-point": filepath.Join(s.dir, "mount-point")},
 	}
 	if err := os.WriteFile(filepath.Join(s.dir, "mount-point"), []byte("never served\n"), 0o644); err != nil {
@@ -295,6 +291,12 @@ func (s *stack) serve(t *testing.T, program webserver.Program) (addr string) {
 	if diagnostics, err := site.Check(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, diagnostics)
 	}
+	return started(t, site)
+}
+
+// started runs a web server on a site that is written, and returns its address.
+func started(t *testing.T, site *webserver.Site) (addr string) {
+	t.Helper()
 	server, err := site.Start(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -52,7 +52,7 @@ func checkScripts(ctx context.Context, set *fileset.Set) ([]Result, error) {
 
 func isShellScript(data []byte) bool {
 	line, _, _ := bytes.Cut(data, []byte("\n"))
-	return string(line) == "#!/bin/sh" || strings.HasPrefix(string(line), "#!/bin/sh ")
+	return string(line) == "#!/bin/sh" || strings.HasPrefix(string(line), "#!/bin/sh ") || string(line) == openrcShebang
 }
 
 // shellLine is the place in a message: "sh: 3: Syntax error …" of dash,

@@ -10,7 +10,8 @@ import (
 )
 
 // checkServices looks at service folders as svscan, supervise and envdir do:
-// each folder with a file "run", its "log", and its "env".
+// each folder with a file "run", its "log", its "env", and the files with one
+// value that s6-supervise reads.
 //
 // Sources: https://cr.yp.to/daemontools/supervise.html, svscan.html, envdir.html.
 func checkServices(set *fileset.Set) []Result {
@@ -19,7 +20,7 @@ func checkServices(set *fileset.Set) []Result {
 		r := Result{Target: target, Checker: "service folders"}
 		files := filesOf(set, target)
 		for i := range files {
-			if path.Base(files[i].Path) == "run" && files[i].Kind == fileset.Regular {
+			if path.Base(files[i].Path) == "run" && files[i].Kind == fileset.Regular && !isDefinition(&files[i]) {
 				r.Files++
 				r.Complaints = append(r.Complaints, serviceComplaints(files, &files[i])...)
 			}
@@ -61,6 +62,11 @@ func serviceComplaints(files []fileset.File, run *fileset.File) []Complaint {
 		hasLogRun = hasLogRun || below == "log/run"
 		if name, ok := strings.CutPrefix(below, "env/"); ok && f.Kind == fileset.Regular {
 			if message := envComplaint(name, f.Data); message != "" {
+				complain(f.Path, message)
+			}
+		}
+		if f.Kind == fileset.Regular && !isDefinition(&f) {
+			if message := smallFileComplaint(below, f.Data); message != "" {
 				complain(f.Path, message)
 			}
 		}

@@ -1,5 +1,6 @@
 // Package verify shows rendered files to the programs that will read them: the
-// web servers' own tests, sh -n, and readers of our own for what has no test.
+// web servers' own tests, sh -n, s6-rc-compile, and readers of our own for what has
+// no test, or is tested where its program is missing.
 // It starts no service, needs no privilege and touches nothing of the machine.
 package verify
 
@@ -81,12 +82,21 @@ func Check(ctx context.Context, set *fileset.Set, o *Options) ([]Result, error) 
 		out = append(out, r...)
 	}
 	out = append(out, checkInetd(filesOf(set, "inetd"), o)...)
+	out = append(out, checkXinetd(filesOf(set, "xinetd"))...)
 	units, err := checkSystemd(ctx, filesOf(set, "systemd"), o)
 	if err != nil {
 		return nil, err
 	}
 	out = append(out, units...)
+	out = append(out, checkLaunchd(filesOf(set, "launchd"))...)
 	out = append(out, checkServices(set)...)
+	out = append(out, checkDefinitions(filesOf(set, s6rcTarget))...)
+	compiled, err := checkCompile(ctx, filesOf(set, s6rcTarget), o)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, compiled...)
+	out = append(out, checkInits(set)...)
 	scripts, err := checkScripts(ctx, set)
 	if err != nil {
 		return nil, err

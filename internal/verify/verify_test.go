@@ -212,6 +212,38 @@ func TestApache(t *testing.T) {
 	}
 }
 
+func TestHAProxy(t *testing.T) {
+	need.Program(t, "haproxy")
+	backend := "backend a\n    mode http\n    timeout connect 5s\n    timeout server 5s\n    server s 127.0.0.1:1\n"
+	good := conf("haproxy/a.cfg", "haproxy", "config", backend, "a")
+	rules := conf("haproxy/r.rules", "haproxy", "frontend", "use_backend %[path,map_reg(/etc/haproxy/x.map)]\n", "a")
+	list := conf("haproxy/x.map", "haproxy", "/etc/haproxy/x.map", "^/ a\n", "a")
+	bad := conf("haproxy/b.cfg", "haproxy", "config", "\n\nbackend b\n    no_such_thing\n", "b")
+	if r := only(t, setOf(t, good, rules, list), new(Options), "haproxy"); r.Outcome != Accepted {
+		t.Errorf("good: %+v", r)
+	}
+	r := only(t, setOf(t, good, bad), new(Options), "haproxy")
+	if r.Outcome != Rejected || r.Complaints[0].Path != "haproxy/b.cfg" || r.Complaints[0].Line != 4 {
+		t.Errorf("bad: %+v", r)
+	}
+}
+
+func TestCaddy(t *testing.T) {
+	need.Program(t, "caddy")
+	good := conf("caddy/a.caddy", "caddy", "site", "handle /a/* {\n\terror 404\n}\n", "a")
+	site := conf("caddy/s.caddy", "caddy", "config", "https://example.org {\n\terror 404\n}\n", "a")
+	if r := only(t, setOf(t, good, site), new(Options), "caddy"); r.Outcome != Accepted {
+		t.Errorf("good: %+v", r)
+	}
+	// Inside a handle block, Caddy names the line behind.
+	for text, line := range map[string]int{"\nno_such_thing\n": 2, "\nhandle /b/* {\n\tno_such_thing\n}\n": 4, "\nreverse_proxy 127.0.0.1:1 {\n\tno_such_thing\n}\n": 3} {
+		r := only(t, setOf(t, good, conf("caddy/b.caddy", "caddy", "site", text, "b")), new(Options), "caddy")
+		if r.Outcome != Rejected || r.Complaints[0].Path != "caddy/b.caddy" || r.Complaints[0].Line != line {
+			t.Errorf("%q: %+v", text, r)
+		}
+	}
+}
+
 // TestPrivateTempDir: run by root, the folder has to be one that the server's
 // user can enter.
 func TestPrivateTempDir(t *testing.T) {

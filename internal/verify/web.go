@@ -117,7 +117,7 @@ func askWeb(ctx context.Context, p webserver.Program, files []fileset.File, o *O
 }
 
 func askOnce(ctx context.Context, p webserver.Program, files []fileset.File, o *Options, binary string) (text string, rejected bool, err error) {
-	dir, err := os.MkdirTemp(tempDir(), "scgikit-check-")
+	dir, err := os.MkdirTemp(webserver.TempDir(), "scgikit-check-")
 	if err != nil {
 		return "", false, err
 	}
@@ -139,21 +139,6 @@ func askOnce(ctx context.Context, p webserver.Program, files []fileset.File, o *
 	}
 	text = strings.ReplaceAll(text, filepath.Join(dir, "files")+"/", "")
 	return strings.ReplaceAll(text, dir+"/", "check's own "), err != nil, nil
-}
-
-// tempDir is where the folder is made. Run by root, a web server reads it as an
-// ordinary user, who has to get there: root's TMPDIR may be root's alone.
-func tempDir() string {
-	dir := os.TempDir()
-	if os.Geteuid() != 0 {
-		return dir
-	}
-	for at := dir; at != filepath.Dir(at); at = filepath.Dir(at) {
-		if info, err := os.Stat(at); err != nil || info.Mode()&0o001 == 0 {
-			return "/tmp"
-		}
-	}
-	return dir
 }
 
 // missingModule returns the apps of a file that says it needs a module, as the
@@ -181,11 +166,14 @@ func missingModule(complaints []Complaint, files []fileset.File) (apps []string,
 var needsModule = regexp.MustCompile(`scgikit: (\S+ needs mod_\w+)`)
 
 // The places in messages of nginx ("… in PATH:3"), Lighttpd ("source: PATH
-// line: 3 pos: 1") and Apache ("Syntax error on line 3 of PATH:").
+// line: 3 pos: 1"), Apache ("Syntax error on line 3 of PATH:"), HAProxy
+// ("parsing [PATH:3]") and Caddy ("PATH:3 - Error during parsing", or "PATH:3:").
 var places = []*regexp.Regexp{
 	regexp.MustCompile(` in (?P<path>\S.*):(?P<line>\d+)$`),
 	regexp.MustCompile(`source: (?P<path>.*) line: (?P<line>\d+)`),
 	regexp.MustCompile(`on line (?P<line>\d+) of (?P<path>.*?):`),
+	regexp.MustCompile(`parsing \[(?P<path>.*):(?P<line>\d+)\]`),
+	regexp.MustCompile(`(?:^Error: .*?|: )(?P<path>[^ :]+):(?P<line>\d+)(?: - |:)`),
 }
 
 // complaintsOf reads what a program printed.

@@ -18,7 +18,7 @@ import (
 // left out: the files say themselves what they miss.
 var apacheModules = [...]string{
 	"unixd", "authz_core", "authz_host", "alias", "dir", "env", "setenvif", "headers", "expires", "mime", "rewrite",
-	"slotmem_shm", "proxy", "proxy_scgi", "proxy_balancer", "lbmethod_byrequests", "lbmethod_bybusyness",
+	"slotmem_shm", "proxy", "proxy_scgi", "proxy_fcgi", "proxy_uwsgi", "proxy_ajp", "proxy_http", "proxy_balancer", "lbmethod_byrequests", "lbmethod_bybusyness",
 }
 
 // apacheModuleDirs are where systems keep the modules: Debian, Fedora, Alpine
@@ -63,6 +63,12 @@ Require all denied
 AllowOverride None
 </Directory>
 `)
+	for _, name := range s.apacheSecrets() {
+		fmt.Fprintf(&b, "Define %s checked\n", name)
+	}
+	if s.Hosts != "" {
+		fmt.Fprintf(&b, "<If \"! %%{HTTP:Host} =~ m#%s#i\">\nRedirect 421\n</If>\n", s.Hosts)
+	}
 	fmt.Fprintf(&b, "DocumentRoot %s\n<Directory %s>\nRequire all granted\n</Directory>\n", root, root)
 	hasHosts, inHost := false, false
 	for _, f := range files {
@@ -88,6 +94,22 @@ AllowOverride None
 	}
 	fmt.Fprintln(&b, "</VirtualHost>")
 	return b.Bytes(), nil
+}
+
+var apacheSecret = regexp.MustCompile(`\$\{(SCGIKIT_AJP_[A-Z0-9_]+)\}`)
+
+// apacheSecrets returns the variables of the files that a file of the machine
+// defines, sorted: that file need not be here, and where it is, it defines them
+// again.
+func (s *Site) apacheSecrets() []string {
+	var names []string
+	for i := range s.Files {
+		for _, m := range apacheSecret.FindAllSubmatch(s.Files[i].Data, -1) {
+			names = append(names, string(m[1]))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // virtualHost is the first line of a generated virtual host.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"scgikit/internal/quote"
 )
@@ -51,7 +52,7 @@ func (s *Site) nginxConfig(files []placed) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(&b, "server {\nlisten %s;\nserver_name _;\nroot %s;\n", s.Listen, root)
+	fmt.Fprintf(&b, "server {\nlisten %s;\nserver_name _;\n%sroot %s;\n", s.Listen, s.nginxHosts(), root)
 	for _, f := range files {
 		if f.place == PlaceServer {
 			if err := include(&b, "include %s;\n", f.path, quote.Nginx); err != nil {
@@ -77,9 +78,18 @@ var (
 	listenLine  = regexp.MustCompile(`(?m)^( *)listen [^ ;]+([^;]*);$`)
 )
 
+// nginxHosts returns what refuses other hosts in a server block.
+func (s *Site) nginxHosts() string {
+	if s.Hosts == "" {
+		return ""
+	}
+	return "if ($http_host !~* \"" + s.Hosts + "\") { return 421; }\n"
+}
+
 // listenOn replaces the addresses that generated server blocks listen on by
-// one that an ordinary user can have: nginx binds them even in a test.
-func listenOn(conf []byte, addr string) []byte {
+// one that an ordinary user can have: nginx binds them even in a test. After it
+// comes a further text.
+func listenOn(conf []byte, addr, further string) []byte {
 	return serverBlock.ReplaceAllFunc(conf, func(block []byte) []byte {
 		first := true
 		return listenLine.ReplaceAllFunc(block, func(line []byte) []byte {
@@ -87,7 +97,7 @@ func listenOn(conf []byte, addr string) []byte {
 				return nil
 			}
 			first = false
-			return listenLine.ReplaceAll(line, []byte("${1}listen "+addr+"$2;"))
+			return listenLine.ReplaceAll(line, []byte("${1}listen "+addr+"$2;"+strings.TrimRight("\n"+strings.ReplaceAll(further, "$", "$$"), "\n")))
 		})
 	})
 }

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,9 +28,9 @@ const (
 // Check asks the program whether it takes the configuration that Write wrote.
 // The diagnostics are what it printed, warnings included; err is not nil where
 // it refuses. Lighttpd ends with 0 and a warning for a key that it does not
-// know, scgi.server without mod_scgi among them, so any output of it is a
-// refusal. The program reads its configuration as an ordinary user and starts
-// nothing.
+// know, scgi.server without mod_scgi among them, and HAProxy with 0 and one for
+// timeouts that are missing, so any output of them is a refusal. The program
+// reads its configuration as an ordinary user and starts nothing.
 func (s *Site) Check(ctx context.Context) (diagnostics string, err error) {
 	binary, err := s.binary()
 	if err != nil {
@@ -42,6 +44,10 @@ func (s *Site) Check(ctx context.Context) (diagnostics string, err error) {
 		args = []string{"-tt", "-f", s.conf()}
 	case Apache:
 		args = []string{"-t", "-f", s.conf()}
+	case HAProxy:
+		args = append([]string{"-c"}, s.haproxyFiles()...)
+	case Caddy:
+		args = []string{"validate", "--adapter", "caddyfile", "--config", s.conf()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
@@ -53,14 +59,22 @@ func (s *Site) Check(ctx context.Context) (diagnostics string, err error) {
 	cmd.Stderr = &stderr
 	err = cmd.Run()
 	diagnostics = strings.TrimSpace(stderr.String())
-	if s.Program == Apache && diagnostics == "Syntax OK" {
-		diagnostics = ""
+	switch s.Program {
+	case Apache:
+		if diagnostics == "Syntax OK" {
+			diagnostics = ""
+		}
+	case HAProxy:
+		diagnostics = withoutLines(diagnostics, haproxyNotice)
+	case Caddy:
+		diagnostics = withoutLines(diagnostics, caddyNotice)
+	case Nginx, Lighttpd: // they say nothing of a file that is right
 	}
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
 		return diagnostics, fmt.Errorf("%s: %w", binary, ctx.Err())
-	case errors.As(err, &exit), err == nil && s.Program == Lighttpd && diagnostics != "":
+	case errors.As(err, &exit), err == nil && (s.Program == Lighttpd || s.Program == HAProxy) && diagnostics != "":
 		return diagnostics, fmt.Errorf("%s refuses the configuration", s.Program)
 	case err != nil:
 		return diagnostics, fmt.Errorf("%s: %w", binary, err)
@@ -78,6 +92,10 @@ func (s *Site) command(ctx context.Context, binary string, args []string) (*exec
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir = s.Dir
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	if s.Program == Caddy {
+		// Where it keeps what it writes: not in the home of who runs this.
+		cmd.Env = append(cmd.Env, "HOME="+s.Dir, "XDG_CONFIG_HOME="+s.Dir, "XDG_DATA_HOME="+s.Dir)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: cred}
 	return cmd, nil
 }
@@ -115,7 +133,10 @@ type Server struct {
 	stop   sync.Once
 }
 
-// output keeps what a program prints; it is written by os/exec's copier and
+// maxOutput is how much of what a program prints is kept.
+const maxOutput = 1 << 20
+
+// output keeps what a program prints first; it is written by os/exec's copier and
 // read by whoever asks for the log.
 type output struct {
 	mu sync.Mutex
@@ -125,7 +146,8 @@ type output struct {
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.b.Write(p)
+	o.b.Write(p[:min(len(p), maxOutput-o.b.Len())]) // it never fails
+	return len(p), nil
 }
 
 func (o *output) String() string {
@@ -149,10 +171,17 @@ func (s *Site) Start(ctx context.Context) (*Server, error) {
 		args = []string{"-D", "-f", s.conf()}
 	case Apache:
 		args = []string{"-D", "FOREGROUND", "-f", s.conf()}
+	case HAProxy:
+		args = append([]string{"-db"}, s.haproxyFiles()...)
+	case Caddy:
+		args = []string{"run", "--adapter", "caddyfile", "--config", s.conf()}
 	}
 	cmd, err := s.command(ctx, binary, args)
 	if err != nil {
 		return nil, err
+	}
+	if s.Bound {
+		dieWithThread(cmd.SysProcAttr)
 	}
 	server := &Server{Addr: s.Listen, site: s, cmd: cmd, ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &server.output, &server.output
@@ -197,10 +226,38 @@ func (v *Server) awaitAnswer(ctx context.Context) error {
 
 // Logs returns the server's error log and what it printed.
 func (v *Server) Logs() string {
-	// A log that is not there yet holds nothing.
-	data, _ := os.ReadFile(v.site.log())
-	return string(data) + v.output.String()
+	return v.ReadLog(0) + v.output.String()
 }
+
+// ReadLog returns what the error log holds from an offset on, at most as much as
+// is kept of the output. One that is not there yet holds nothing, and one that is
+// a link or a FIFO by now is not the server's.
+func (v *Server) ReadLog(from int64) string {
+	file, err := os.OpenFile(v.site.log(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return ""
+	}
+	defer file.Close() //nolint:errcheck // only read from
+	data, _ := io.ReadAll(io.NewSectionReader(file, from, maxOutput))
+	return string(data)
+}
+
+// Reload makes the server take what Write wrote since it was started. Requests
+// that run are answered by what was there before.
+func (v *Server) Reload() error {
+	sig := syscall.SIGUSR1
+	switch v.site.Program {
+	case Nginx:
+		sig = syscall.SIGHUP
+	case HAProxy:
+		return errors.New("haproxy runs without a master, and so can not be told to reload")
+	case Lighttpd, Apache, Caddy:
+	}
+	return v.cmd.Process.Signal(sig)
+}
+
+// Ended is closed when the server has ended.
+func (v *Server) Ended() <-chan struct{} { return v.ended }
 
 // Stop ends the server and its workers, and waits until they are gone.
 func (v *Server) Stop() {
@@ -216,4 +273,15 @@ func (v *Server) Stop() {
 		_ = syscall.Kill(-v.cmd.Process.Pid, syscall.SIGKILL)
 		<-v.ended
 	})
+}
+
+// withoutLines returns a text without the lines that match.
+func withoutLines(text string, match *regexp.Regexp) string {
+	var kept []string
+	for line := range strings.Lines(text) {
+		if !match.MatchString(line) {
+			kept = append(kept, strings.TrimRight(line, "\n"))
+		}
+	}
+	return strings.TrimSpace(strings.Join(kept, "\n"))
 }

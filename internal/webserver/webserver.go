@@ -29,10 +29,15 @@ const (
 	Nginx    Program = "nginx"
 	Lighttpd Program = "lighttpd"
 	Apache   Program = "apache"
+	HAProxy  Program = "haproxy"
+	Caddy    Program = "caddy"
 )
 
 // Programs lists every web server.
-func Programs() []Program { return []Program{Nginx, Lighttpd, Apache} }
+func Programs() []Program { return []Program{Nginx, Lighttpd, Apache, HAProxy, Caddy} }
+
+// SpeakSCGI lists those that pass requests to SCGI apps and serve files.
+func SpeakSCGI() []Program { return []Program{Nginx, Lighttpd, Apache} }
 
 // Names returns what the program's file may be called.
 func (p Program) Names() []string {
@@ -50,6 +55,10 @@ const (
 	PlaceHTTP   = "http"   // nginx: inside http{}
 	PlaceServer = "server" // nginx: inside a server{}; Lighttpd, Apache: the server's configuration
 	PlaceVHost  = "vhost"  // Apache: inside a virtual host
+
+	PlaceConfig   = "config"   // HAProxy, Caddy: a configuration of its own
+	PlaceFrontend = "frontend" // HAProxy: lines of a frontend
+	PlaceSite     = "site"     // Caddy: inside a site
 )
 
 // Site is one web server with its files.
@@ -72,6 +81,17 @@ type Site struct {
 	// Modules are further LoadModule arguments for Apache, as
 	// "scgi_module /path/mod_scgi.so".
 	Modules []string
+
+	// Hosts is a regular expression for the Host fields that nginx, Lighttpd and
+	// Apache answer, without regard to case; any other is refused. "" is any. It
+	// holds no backslash and no dollar.
+	Hosts string
+
+	// Bound has the server end, on Linux, when the thread that calls Start ends,
+	// and so with this process however that ends. The thread has to be locked.
+	Bound bool
+
+	alongside []string // HAProxy: files that it reads next to conf
 }
 
 // Find returns the path of a web server's program.
@@ -117,15 +137,25 @@ func (s *Site) Write() error {
 		}
 		s.Listen = addr
 	}
-	for _, dir := range []string{s.Dir, filepath.Join(s.Dir, "root"), filepath.Join(s.Dir, "temp"), filepath.Join(s.Dir, "stub")} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+		return err
+	}
+	// The user that the server runs as owns the folder from the first Write on,
+	// and a link that it makes there is not to lead a second one out of it.
+	root, err := os.OpenRoot(s.Dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, dir := range []string{"root", "temp", "stub"} {
+		if err := root.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
 	if s.Root == "" {
 		s.Root = filepath.Join(s.Dir, "root")
 	}
-	files, err := s.writeFiles()
+	files, err := s.writeFiles(root)
 	if err != nil {
 		return err
 	}
@@ -133,10 +163,10 @@ func (s *Site) Write() error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(s.conf(), main, 0o644); err != nil {
+	if err := root.WriteFile(filepath.Base(s.conf()), main, 0o644); err != nil {
 		return err
 	}
-	return s.giveAway()
+	return giveAway(root)
 }
 
 func (s *Site) conf() string { return filepath.Join(s.Dir, string(s.Program)+".conf") }
@@ -148,7 +178,7 @@ type placed struct{ path, place string }
 
 // writeFiles writes the files and returns those that are configuration, in the
 // order in which the program would read their folder.
-func (s *Site) writeFiles() ([]placed, error) {
+func (s *Site) writeFiles(root *os.Root) ([]placed, error) {
 	var files []fileset.File
 	for _, f := range s.Files {
 		if f.Kind == fileset.Regular && (f.Target == "" || f.Target == string(s.Program)) {
@@ -156,7 +186,7 @@ func (s *Site) writeFiles() ([]placed, error) {
 		}
 	}
 	slices.SortFunc(files, func(a, b fileset.File) int { return strings.Compare(a.Path, b.Path) })
-	replacer, err := s.replacer(files)
+	replacer, err := s.replacer(root, files)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +194,8 @@ func (s *Site) writeFiles() ([]placed, error) {
 	for i := range files {
 		f := &files[i]
 		file := s.local(f)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		inRoot := filepath.Join("files", filepath.FromSlash(f.Path))
+		if err := root.MkdirAll(filepath.Dir(inRoot), 0o755); err != nil {
 			return nil, err
 		}
 		data := f.Data
@@ -172,14 +203,18 @@ func (s *Site) writeFiles() ([]placed, error) {
 			data = []byte(replacer.Replace(string(data)))
 			switch s.Program {
 			case Nginx:
-				data = listenOn(data, s.Listen)
+				data = listenOn(data, s.Listen, s.nginxHosts())
 			case Apache:
 				data = virtualHostOn(data, s.Listen)
+			case HAProxy:
+				data = bindOn(data, s.Listen)
+			case Caddy:
+				data = siteOn(data, s.Listen)
 			case Lighttpd: // its files name no address
 			}
 			out = append(out, placed{file, f.Place})
 		}
-		if err := os.WriteFile(file, data, 0o644); err != nil {
+		if err := root.WriteFile(inRoot, data, 0o644); err != nil {
 			return nil, err
 		}
 	}
@@ -199,7 +234,7 @@ var escapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 // replacer returns what turns paths of the target machine into paths of this
 // site: of stubs, which it writes, of files that are no configuration, and
 // those of Replace. The longest path is replaced first.
-func (s *Site) replacer(files []fileset.File) (*strings.Replacer, error) {
+func (s *Site) replacer(root *os.Root, files []fileset.File) (*strings.Replacer, error) {
 	swap := make(map[string]string)
 	for i := range files {
 		if f := &files[i]; path.IsAbs(f.Place) {
@@ -207,11 +242,11 @@ func (s *Site) replacer(files []fileset.File) (*strings.Replacer, error) {
 		}
 	}
 	for i, stub := range s.Stubs {
-		file := filepath.Join(s.Dir, "stub", strconv.Itoa(i))
-		if err := os.WriteFile(file, nil, 0o644); err != nil {
+		file := filepath.Join("stub", strconv.Itoa(i))
+		if err := root.WriteFile(file, nil, 0o644); err != nil {
 			return nil, err
 		}
-		swap[stub] = file
+		swap[stub] = filepath.Join(s.Dir, file)
 	}
 	if len(swap) > 0 && !plainPath.MatchString(s.Dir) {
 		// The text around may or may not be quoted; such a path fits both.
@@ -242,21 +277,50 @@ func (s *Site) mainConfig(files []placed) ([]byte, error) {
 		return s.lighttpdConfig(files)
 	case Apache:
 		return s.apacheConfig(files)
+	case HAProxy:
+		return s.haproxyConfig(files)
+	case Caddy:
+		return s.caddyConfig(files)
 	}
 	return nil, fmt.Errorf("web server: no program %q", s.Program)
 }
 
+// TempDir returns where a private folder can be made. Run by root, a web server
+// reads it as an ordinary user, who has to get there: root's TMPDIR may be root's
+// alone.
+func TempDir() string {
+	dir := os.TempDir()
+	if os.Geteuid() != 0 {
+		return dir
+	}
+	for at := dir; at != filepath.Dir(at); at = filepath.Dir(at) {
+		if info, err := os.Stat(at); err != nil || info.Mode()&0o001 == 0 {
+			return "/tmp"
+		}
+	}
+	return dir
+}
+
 // giveAway makes the folder belong to the user the server runs as.
-func (s *Site) giveAway() error {
+func giveAway(root *os.Root) error {
 	cred, err := credential()
 	if cred == nil || err != nil {
 		return err
 	}
-	return filepath.WalkDir(s.Dir, func(file string, _ fs.DirEntry, err error) error {
+	return fs.WalkDir(root.FS(), ".", func(file string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		//nolint:gosec // nobody else can write to the folder before this
-		return os.Lchown(file, int(cred.Uid), int(cred.Gid))
+		return root.Lchown(file, int(cred.Uid), int(cred.Gid))
 	})
+}
+
+// GiveSocket makes a socket, in a folder that nobody else can write to, belong to
+// the user that servers run as.
+func GiveSocket(file string) error {
+	cred, err := credential()
+	if cred == nil || err != nil {
+		return err
+	}
+	return os.Lchown(file, int(cred.Uid), int(cred.Gid))
 }

@@ -53,7 +53,31 @@ var fragments = map[Program]struct {
 			"Include /nonexistent/file\n":                                  "nonexistent",
 		},
 	},
+	HAProxy: {
+		place: PlaceConfig,
+		good:  haproxyFrontend + "    http-request redirect location /hello if { path /x }\n",
+		bad: map[string]string{
+			haproxyFrontend + "    http-requst deny\n":                      "unknown keyword",
+			haproxyFrontend + "    http-request deny if { path /x\n":        "missing closing",
+			haproxyFrontend + "    use_backend none\n":                      "unable to find required use_backend: 'none'",
+			haproxyFrontend + "    http-request deny deny_status 299\n":     "299",
+			haproxyFrontend + "    use_backend a if { src /nonexistent }\n": "/nonexistent",
+			// The program ends with 0 here.
+			haproxyFrontend + "    default_backend b\nbackend b\n    mode http\n    server s 127.0.0.1:1\n": "missing timeouts",
+		},
+	},
+	Caddy: {
+		place: PlaceSite,
+		good:  "redir /x /hello\n",
+		bad: map[string]string{
+			"redirr /x /hello\n":         "unrecognized directive",
+			"reverse_proxy {\nx y\n}\n":  "unrecognized subdirective",
+			"import /nonexistent/file\n": "nonexistent",
+		},
+	},
 }
+
+const haproxyFrontend = "frontend f\n    mode http\n    bind :80\n    timeout client 60s\n"
 
 func program(t *testing.T, p Program) {
 	t.Helper()
@@ -239,11 +263,11 @@ func TestPlaces(t *testing.T) {
 func TestListenOn(t *testing.T) {
 	conf := "upstream a {\n    server 127.0.0.1:1;\n}\n\nserver {\n    listen 80 default_server;\n    listen [::]:80 default_server;\n    root /x;\n}\n"
 	want := "upstream a {\n    server 127.0.0.1:1;\n}\n\nserver {\n    listen 127.0.0.1:9 default_server;\n\n    root /x;\n}\n"
-	if got := string(listenOn([]byte(conf), "127.0.0.1:9")); got != want {
+	if got := string(listenOn([]byte(conf), "127.0.0.1:9", "")); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	location := "location / {\n    listen 80;\n}\n"
-	if got := string(listenOn([]byte(location), "127.0.0.1:9")); got != location {
+	if got := string(listenOn([]byte(location), "127.0.0.1:9", "")); got != location {
 		t.Errorf("outside of a server block: %s", got)
 	}
 }

@@ -1,0 +1,148 @@
+package generate
+
+import (
+	"strconv"
+	"time"
+
+	"scgikit/internal/appfile"
+	"scgikit/internal/diag"
+)
+
+// What targets have in common that start scgi-run for an app which does not speak
+// SCGI itself: for each connection, or once, as the resident bridge.
+
+// bridged reports whether scgi-run answers for the app.
+func bridged(a *appfile.App) bool {
+	return a.Type == appfile.TypeCGI || a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGIBuiltin
+}
+
+// residentBridge reports whether the bridge keeps running under a target that can
+// do both: it costs a request less, and more is to be had of it.
+func residentBridge(a *appfile.App) bool {
+	switch {
+	case !bridged(a) || a.Run.Mode == appfile.RunPerRequest:
+		return false
+	case a.Run.Mode == appfile.RunResident:
+		return true
+	case a.Type == appfile.TypeWSGI:
+		return a.WSGI.Style != appfile.WSGIOnce
+	}
+	return !a.CGI.Handoff
+}
+
+// perRequest reports whether the app is one that such a target starts for each
+// connection.
+func perRequest(a *appfile.App) bool { return bridged(a) && !residentBridge(a) }
+
+// styleOf returns how the processes of a WSGI callable are used that keeps running.
+func styleOf(a *appfile.App) appfile.WSGIStyle {
+	if a.WSGI.Style == appfile.WSGIAuto {
+		return appfile.WSGIPrefork
+	}
+	return a.WSGI.Style
+}
+
+// scgiRunResident returns the command that answers all requests at an address of
+// --listen. logFile is where its messages go; "" is standard error, or the system's
+// log where that is the socket.
+func scgiRunResident(a *appfile.App, address, logFile string) scgiRun {
+	c := scgiRun{Flags: []string{"bridge"}}
+	if a.Type == appfile.TypeWSGI {
+		c.Flags[0] = "wsgi"
+	}
+	c.flag("listen", address)
+	switch {
+	case a.Type == appfile.TypeWSGI && styleOf(a) == appfile.WSGIPrefork:
+		c.flag("style", string(appfile.WSGIPrefork))
+		c.flag("workers", strconv.Itoa(a.WSGI.Workers))
+	case a.Type == appfile.TypeWSGI:
+		c.flag("style", string(styleOf(a)))
+		c.flag("max", strconv.Itoa(a.Run.MaxConcurrent))
+	default:
+		c.flag("max", strconv.Itoa(a.Run.MaxConcurrent))
+	}
+	c.flag("stop-limit", seconds(stopLimit(a.Run.StopTimeout)))
+	c.program(a, logFile)
+	return c
+}
+
+// scgiRunSpeaks reports whether scgi-run, in the form that the app asks for, speaks
+// its protocol.
+func scgiRunSpeaks(a *appfile.App) bool {
+	return a.Protocol == appfile.SCGI || a.Protocol == appfile.FastCGI && a.Type == appfile.TypeCGI && residentBridge(a)
+}
+
+// stopLimit is how long the bridge lets running requests go on. It is shorter than
+// run.stop_timeout, after which the bridge itself is killed, so that it can end
+// what is left of them.
+func stopLimit(timeout time.Duration) time.Duration {
+	const ending = 2 * time.Second
+	return max(timeout-ending, timeout/2)
+}
+
+// listenCommand returns the command that makes the socket of the resident bridge,
+// with its owner and its mode, and becomes what follows. Notify says that somebody
+// wants to hear on readinessFD that it is there.
+func listenCommand(a *appfile.App, notify bool) scgiRun {
+	c := scgiRun{Flags: []string{"listen"}}
+	addr := a.Addr()
+	if addr.Unix != "" {
+		c.flag("socket-mode", a.Listen.Mode.String())
+		c.flag("socket-owner", ownerText(a.Listen.User, a.Listen.Group))
+		c.Rest = []string{"unix:" + addr.Unix}
+	} else {
+		c.Rest = []string{addr.String()}
+	}
+	c.flag("backlog", strconv.Itoa(a.Listen.Backlog))
+	if notify {
+		c.flag("ready", strconv.Itoa(readinessFD))
+	}
+	if isPublic(addr) {
+		c.Flags = append(c.Flags, "--public")
+	}
+	return c
+}
+
+// acceptResidentBridge returns the problems of an app whose bridge keeps running
+// under a target. option is where the description chose that, if it did.
+func acceptResidentBridge(a *appfile.App, target, option string) diag.List {
+	var list diag.List
+	refuse := func(field, message, hint string) {
+		list = append(list, a.Problem(field, codeCannotCarry, message, hint))
+	}
+	lost := func(field, why, hint string) {
+		if a.IsSet(field) {
+			list = append(list, a.Warning(field, codeNotCarried, target+" does not carry it: "+why, hint))
+		}
+	}
+	switch {
+	case a.Run.Mode == appfile.RunPerRequest:
+		refuse("run.mode", "scgi-run keeps running where "+option+" is scgi-run", "leave one of them out")
+	case a.Type == appfile.TypeWSGI && a.WSGI.Style == appfile.WSGIOnce:
+		refuse("wsgi.style", "scgi-run keeps running, and once is a process for each request", "leave it out, or set run.mode to per-request")
+	case a.CGI.Handoff:
+		refuse("cgi.handoff", "a bridge that keeps running gives no connection away", "leave it out, or set run.mode to per-request")
+	}
+	if a.Type == appfile.TypeCGI {
+		if !scgiRunSpeaks(a) {
+			refuse("protocol", target+" keeps scgi-run bridge running, which speaks SCGI and FastCGI", "set it to scgi or fastcgi")
+		}
+		if a.Run.Instances > 1 {
+			refuse("run.instances", "one bridge starts as many programs at a time as run.max_concurrent says", "leave it out")
+		}
+		lost("run.directory", "a script runs in its own folder", "leave it out")
+		return list
+	}
+	if a.Protocol != appfile.SCGI {
+		refuse("protocol", target+" keeps scgi-run wsgi running, which speaks SCGI only", "set protocol: scgi")
+	}
+	if a.Run.Instances > 1 {
+		refuse("run.instances", "one socket serves all processes", "set wsgi.workers instead")
+	}
+	if styleOf(a) == appfile.WSGIPrefork {
+		lost("run.max_concurrent", "a worker of prefork serves one request after the other", "set wsgi.workers")
+	} else {
+		lost("wsgi.workers", "zygote has a fresh process for each request", "set run.max_concurrent")
+	}
+	return list
+}

@@ -1,0 +1,237 @@
+package importer
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// start reads ExecStart and the type of the service. It reports whether the
+// service can be a description.
+func (s *serviceReader) start() bool {
+	d, u := s.d, s.u
+	kind, at := "simple", d.at
+	if l, ok := u.last("Service", "Type"); ok {
+		kind, at = l.value, l.at
+	}
+	switch kind {
+	case "simple", "exec", "notify", "idle":
+	case "forking":
+		d.r.refuse(at, d.name, "let the program stay in the foreground, and remove Type=", "Type=forking: the program goes into the background, where no supervisor but systemd finds it")
+		return false
+	default:
+		d.r.refuse(at, d.name, "", "Type=%s is for no program that serves", kind)
+		return false
+	}
+	starts := u.all("Service", "ExecStart")
+	if len(starts) != 1 {
+		d.r.refuse(d.at, d.name, "", "it has %d ExecStart=, and a description has one command", len(starts))
+		return false
+	}
+	l := starts[0]
+	words, err := u.words(l.value)
+	if err == nil {
+		words, err = s.variables(words)
+	}
+	if err != nil {
+		d.r.refuse(l.at, d.name, "write the words out", "ExecStart=: %v", err)
+		return false
+	}
+	if len(words) == 0 {
+		d.r.refuse(l.at, d.name, "", "ExecStart= starts nothing")
+		return false
+	}
+	return s.program(words, kind, l.at)
+}
+
+// program takes the prefixes off the first word, and sets the command.
+func (s *serviceReader) program(words []string, kind string, at place) bool {
+	d := s.d
+	for words[0] != "" && strings.IndexByte("-@:+!", words[0][0]) >= 0 {
+		switch words[0][0] {
+		case '@':
+			d.r.refuse(at, d.name, "", "ExecStart=@ gives the program another argv[0] than its path, which no description does")
+			return false
+		case '+', '!':
+			d.lost(at, "ExecStart=%c: the program is run as run.user", words[0][0])
+		case '-':
+			if !s.request {
+				d.lost(at, "ExecStart=-: an exit with an error counts as one")
+			}
+		case ':':
+		}
+		words[0] = words[0][1:]
+	}
+	if w := d.r.wrapper(s.u.file, words[0]); w != nil {
+		s.credentials(w)
+		w.apply(d)
+		if dir := path.Dir(words[0]); dir != "/usr/local/libexec/scgikit" {
+			d.text("options.systemd.wrapper_dir", dir, at)
+		}
+		words = append([]string{w.program}, w.args...)
+	}
+	if s.request {
+		if !d.perRequest(words[0], words, "systemd", at) {
+			d.r.refuse(at, d.name, "a CGI program, or a folder of them, can run under scgi-run bridge",
+				"it starts %s for each connection, which speaks to that itself; a description has programs per request as CGI scripts and WSGI callables alone", words[0])
+			return false
+		}
+		d.text("run.mode", "per-request", at)
+		return true
+	}
+	if s.bridge = isOwn(words) && words[1] != "listen" && d.perRequest(words[0], words, "systemd", at); s.bridge {
+		if d.served.listen != "systemd" && d.ownAddress() {
+			c := &chain{d: d, at: at}
+			s.bridge = c.ownSocket(d.served.mode, d.served.owner)
+		}
+	}
+	if s.bridge {
+		return true
+	}
+	d.text("type", "server", at)
+	if kind == "notify" || kind == "simple" {
+		d.text("options.systemd.readiness", kind, at)
+	}
+	if kind == "idle" {
+		d.lost(at, "Type=idle becomes Type=exec")
+	}
+	return d.command(words, at)
+}
+
+// credentials puts the files behind a script's credentials in their place.
+func (s *serviceReader) credentials(w *wrapper) {
+	files := make(map[string]string)
+	for _, l := range s.u.all("Service", "LoadCredential") {
+		if name, file, ok := strings.Cut(l.value, ":"); ok {
+			if text, err := s.u.specifiers(file); err == nil {
+				files[name] = text
+			}
+		}
+	}
+	for i := range w.secrets {
+		w.secrets[i][1] = files[strings.TrimPrefix(w.secrets[i][1], credentialMark)]
+	}
+	if name, ok := strings.CutPrefix(w.envFile, credentialMark); ok {
+		w.envFile = files[name]
+	}
+}
+
+var unitVariable = regexp.MustCompile(`\$(\$|\{[A-Za-z_][A-Za-z0-9_]*\}|[A-Za-z_][A-Za-z0-9_]*)`)
+
+// variables puts in the values of variables that the unit itself sets. Another
+// one is only known when the program starts.
+func (s *serviceReader) variables(words []string) ([]string, error) {
+	env := make(map[string]string)
+	for _, l := range s.u.all("Service", "Environment") {
+		if list, err := s.u.words(l.value); err == nil {
+			for _, word := range list {
+				name, value, _ := strings.Cut(word, "=")
+				env[name] = value
+			}
+		}
+	}
+	fromFile := len(s.u.all("Service", "EnvironmentFile")) > 0
+	var out []string
+	var unknown string
+	for i, word := range words {
+		name, whole := strings.CutPrefix(word, "$")
+		whole = whole && envName.MatchString(name)
+		if whole && i > 0 {
+			value, ok := env[name]
+			if !ok || fromFile {
+				return nil, unknownVariable(word)
+			}
+			out = append(out, strings.Fields(value)...)
+			continue
+		}
+		out = append(out, unitVariable.ReplaceAllStringFunc(word, func(v string) string {
+			if v == "$$" {
+				return "$"
+			}
+			value, ok := env[strings.Trim(v, "${}")]
+			if !ok || fromFile || v[1] != '{' {
+				unknown = v
+			}
+			return value
+		}))
+	}
+	if unknown != "" {
+		return nil, unknownVariable(unknown)
+	}
+	return out, nil
+}
+
+type unknownVariable string
+
+func (v unknownVariable) Error() string {
+	return string(v) + " is only known when the program starts"
+}
+
+// environment reads the variables of the program.
+func (s *serviceReader) environment() {
+	d, u := s.d, s.u
+	for _, l := range u.all("Service", "Environment") {
+		words, err := u.words(l.value)
+		if err != nil {
+			d.lost(l.at, "Environment=: %v", err)
+			continue
+		}
+		for _, word := range words {
+			name, value, ok := strings.Cut(word, "=")
+			if !ok {
+				d.lost(l.at, "Environment=%s has no value, and systemd ignores it", word)
+				continue
+			}
+			d.env(name, value, l.at)
+		}
+	}
+	files := u.all("Service", "EnvironmentFile")
+	for i, l := range files {
+		file, err := u.specifiers(l.value)
+		optional := strings.HasPrefix(file, "-")
+		switch file = strings.TrimPrefix(file, "-"); {
+		case err != nil:
+			d.lost(l.at, "EnvironmentFile=: %v", err)
+		case i < len(files)-1:
+			d.lost(l.at, "EnvironmentFile=%s: a description has one run.env_file, and the last one counts most", file)
+		default:
+			d.text("run.env_file", file, l.at)
+			if optional {
+				d.lost(l.at, "EnvironmentFile=-: a file that is missing keeps the program from being started")
+			}
+		}
+	}
+	for _, l := range u.all("Service", "LoadCredential") {
+		if name, file, ok := strings.Cut(l.value, ":"); !d.has("run.secrets."+name+".file") && file != d.envCredentialFile() {
+			_ = ok
+			d.note(Lost, l.at, "run.secrets", "write run.secrets."+name+": {file: "+file+"}: the value becomes the variable "+name,
+				"LoadCredential=%s: the program finds it in $CREDENTIALS_DIRECTORY, and a secret of a description in a variable", l.value)
+		}
+	}
+}
+
+func (d *draft) envCredentialFile() string {
+	if v, ok := d.values["run.env_file"]; ok {
+		return strings.ReplaceAll(v.text[0], "$$", "$")
+	}
+	return ""
+}
+
+// list reads a setting that holds words in each of its lines.
+func (s *serviceReader) list(section, key string) (words []string, at place) {
+	for _, l := range s.u.all(section, key) {
+		more, err := s.u.words(l.value)
+		if err != nil {
+			s.d.lost(l.at, "%s=: %v", key, err)
+			continue
+		}
+		at = l.at
+		for _, w := range more {
+			if !slices.Contains(words, w) {
+				words = append(words, w)
+			}
+		}
+	}
+	return words, at
+}

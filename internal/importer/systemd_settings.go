@@ -1,0 +1,322 @@
+package importer
+
+import (
+	"math"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// common reads what services for one connection and others have alike.
+func (s *serviceReader) common() {
+	d, u := s.d, s.u
+	if value, at, ok := s.raw("Unit", "Description"); ok {
+		value = strings.TrimSuffix(value, ", one request")
+		if value != d.name {
+			d.text("description", value, at)
+		}
+	}
+	if value, at, ok := s.raw("Service", "User"); ok {
+		d.user(value, at)
+	} else if l, ok := u.last("Service", "DynamicUser"); ok && truth(l.value) {
+		d.text("run.user", d.name, l.at)
+		d.assume(l.at, "run.user", "make that user on the machine; --user names another one", "DynamicUser=: a description has a user that is there, and %s is a placeholder", d.name)
+	} else {
+		d.asRoot(d.at, "there is no User=")
+	}
+	s.set("Group", "run.group")
+	if groups, at := s.list("Service", "SupplementaryGroups"); len(groups) > 0 {
+		d.words("run.supplementary_groups", groups, at)
+	}
+	value, at, ok := s.raw("Service", "UMask")
+	switch mode, valid := octal(value); {
+	case d.ownUmask:
+	case ok && valid:
+		d.mode("run.umask", mode, at)
+	default:
+		d.mode("run.umask", 0o022, d.at) // systemd's own
+	}
+	s.integer("Service", "Nice", "run.nice", 0)
+	s.set("RootDirectory", "security.chroot")
+	s.environment()
+	s.output()
+	s.order()
+	s.known("Service", "SyslogIdentifier", d.name)
+	s.known("Service", "IgnoreSIGPIPE", "no")
+}
+
+// known takes a setting that generated units have with a value of their own; for
+// another value it stays to be told of.
+func (s *serviceReader) known(section, key, value string) {
+	for i := range s.u.lines {
+		if l := &s.u.lines[i]; l.section == section && l.key == key && l.value == value {
+			l.used = true
+		}
+	}
+}
+
+func (s *serviceReader) integer(section, key, field string, usual int64) {
+	value, at, ok := s.raw(section, key)
+	if !ok {
+		return
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		s.d.lost(at, "%s=%s", key, value)
+	} else if n != usual {
+		s.d.number(field, n, at)
+	}
+}
+
+// connection reads what only a service for one connection has.
+func (s *serviceReader) connection() {
+	s.known("Unit", "CollectMode", "inactive-or-failed")
+	for _, key := range []string{"StandardInput", "StandardOutput"} {
+		s.known("Service", key, "socket")
+	}
+}
+
+// output reads where the output goes: the journal, or a file.
+func (s *serviceReader) output() {
+	for _, key := range []string{"StandardOutput", "StandardError"} {
+		value, at, ok := s.raw("Service", key)
+		switch {
+		case !ok, value == "journal", value == "inherit", value == "syslog", value == "socket":
+		case strings.HasPrefix(value, "append:") && !s.log:
+			s.log = true
+			s.d.setLogFile(strings.TrimPrefix(value, "append:"), at)
+		default:
+			s.d.lost(at, "%s=%s: the output goes to the journal, or to log.dir", key, value)
+		}
+	}
+}
+
+// order reads the units that come before.
+func (s *serviceReader) order() {
+	d := s.d
+	after, at := s.list("Unit", "After")
+	wants, wantsAt := s.list("Unit", "Wants")
+	if at == (place{}) {
+		at = wantsAt
+	}
+	own := func(name string) bool { return strings.HasSuffix(name, ".socket") && strings.HasPrefix(name, d.name) }
+	var units []string
+	for _, name := range after {
+		if name == "network.target" || own(name) {
+			continue
+		}
+		units = append(units, name)
+		if !slices.Contains(wants, name) {
+			d.assume(at, "options.systemd.after", "", "After=%s: generated units want what they come after, too", name)
+		}
+	}
+	for _, name := range wants {
+		if !slices.Contains(after, name) {
+			d.lost(wantsAt, "Wants=%s without After=", name)
+		}
+	}
+	if len(units) > 0 {
+		d.words("options.systemd.after", units, at)
+	}
+	for _, l := range s.u.all("Unit", "Requires") {
+		if !own(l.value) {
+			d.lost(l.at, "Requires=%s: generated units want it at most, by options.systemd.after", l.value)
+		}
+	}
+	for _, l := range s.u.all("Unit", "PartOf") {
+		if numberedName.MatchString(d.name) && l.value == d.name[:strings.LastIndexByte(d.name, '-')]+".target" {
+			continue
+		}
+		d.lost(l.at, "PartOf=%s: what several services have in common is run.instances of one app", l.value)
+	}
+}
+
+// resident reads what only a program that keeps running has.
+func (s *serviceReader) resident() {
+	d := s.d
+	if value, at, ok := s.raw("Service", "WorkingDirectory"); ok && !s.bridge {
+		if strings.HasPrefix(value, "-") {
+			d.lost(at, "WorkingDirectory=-: a folder that is missing keeps the program from being started")
+			value = value[1:]
+		}
+		if strings.HasPrefix(value, "/") {
+			d.text("run.directory", value, at)
+		} else {
+			d.lost(at, "WorkingDirectory=%s, which only the machine knows", value)
+		}
+	}
+	for _, limit := range []struct{ key, field string }{
+		{"LimitCORE", "run.limits.core"},
+		{"LimitCPU", "run.limits.cpu_seconds"},
+		{"LimitNOFILE", "run.limits.nofile"},
+		{"LimitNPROC", "run.limits.nproc"},
+		{"LimitAS", "run.limits.memory"},
+	} {
+		s.limit(limit.key, limit.field)
+	}
+	s.stop()
+	s.restart()
+	s.reload()
+	s.known("Install", "WantedBy", "multi-user.target")
+	s.known("Install", "Also", d.name+".socket")
+}
+
+// limit reads a resource limit. Where there are two, the description has the soft one.
+func (s *serviceReader) limit(key, field string) {
+	value, at, ok := s.raw("Service", key)
+	if !ok || value == "infinity" {
+		return
+	}
+	soft, hard, two := strings.Cut(value, ":")
+	if two && soft != hard {
+		s.d.lost(at, "%s=%s: a description has one limit, soft and hard", key, value)
+	}
+	scale := int64(1)
+	bytes := field == "run.limits.core" || field == "run.limits.memory" // the others take no letter
+	if letter := strings.IndexAny(soft, "KMGT"); bytes && letter == len(soft)-1 && letter > 0 {
+		scale = 1 << (10 * (1 + strings.IndexByte("KMGT", soft[letter])))
+		soft = soft[:letter]
+	}
+	n, err := strconv.ParseInt(soft, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/scale {
+		if t, timed := span(value); timed && key == "LimitCPU" && t >= time.Second {
+			s.d.number(field, int64(t/time.Second), at)
+			return
+		}
+		s.d.lost(at, "%s=%s is no number, and systemd ignores it", key, value)
+		return
+	}
+	if n *= scale; bytes {
+		if n > 0 {
+			s.d.size(field, n, at)
+		}
+		return
+	}
+	s.d.number(field, n, at)
+}
+
+// timeSpan sets a field unless it is what a description has anyway.
+func (s *serviceReader) timeSpan(key, field string, usual, plain time.Duration) {
+	value, at, ok := s.raw("Service", key)
+	t := plain
+	if ok {
+		var valid bool
+		if t, valid = span(value); !valid || value == "infinity" {
+			s.d.lost(at, "%s=%s: a description has a time", key, value)
+			return
+		}
+	}
+	if t != usual {
+		s.d.duration(field, t, at)
+	}
+}
+
+// stop reads how the program is told to end. Systemd gives it 90 seconds where
+// the unit does not say more.
+func (s *serviceReader) stop() {
+	d := s.d
+	s.timeSpan("TimeoutStopSec", "run.stop_timeout", 10*time.Second, 90*time.Second)
+	if d.has("options.systemd.readiness") && d.values["options.systemd.readiness"].text[0] == "notify" {
+		s.timeSpan("TimeoutStartSec", "run.start_timeout", 10*time.Second, 90*time.Second)
+	}
+	if value, at, ok := s.raw("Service", "TimeoutSec"); ok {
+		if t, valid := span(value); valid && t > 0 {
+			d.duration("run.stop_timeout", t, at)
+		}
+	}
+	if value, at, ok := s.raw("Service", "KillSignal"); ok && value != "SIGTERM" {
+		d.text("run.stop_signal", strings.TrimPrefix(value, "SIG"), at)
+	}
+	if value, at, ok := s.raw("Service", "KillMode"); ok && value != "mixed" {
+		d.lost(at, "KillMode=%s: the signal goes to the program, and what is left of it is killed (mixed)", value)
+	}
+}
+
+// restart reads when the program is started again. Systemd gives up after five
+// starts in ten seconds where the unit does not say more.
+func (s *serviceReader) restart() {
+	d := s.d
+	policy, at, ok := s.raw("Service", "Restart")
+	switch {
+	case !ok, policy == "no":
+		d.text("run.restart.policy", "never", at)
+	case policy == "always":
+	case policy == "on-failure":
+		d.text("run.restart.policy", "on-failure", at)
+	case policy == "on-success", policy == "on-abnormal", policy == "on-abort", policy == "on-watchdog":
+		d.text("run.restart.policy", "on-failure", at)
+		d.lost(at, "Restart=%s becomes on-failure", policy)
+	default:
+		d.lost(at, "Restart=%s", policy)
+	}
+	if _, _, set := s.raw("Service", "RestartSec"); set || d.first("run.restart.policy") != "never" {
+		s.timeSpan("RestartSec", "run.restart.delay", time.Second, 100*time.Millisecond)
+	}
+	_, _, steps := s.raw("Service", "RestartSteps")
+	if _, mostAt, most := s.raw("Service", "RestartMaxDelaySec"); most && steps {
+		s.timeSpan("RestartMaxDelaySec", "run.restart.max_delay", 60*time.Second, 0)
+		d.number("options.systemd.version", 254, mostAt)
+	}
+	burst, interval := int64(5), 10*time.Second
+	value, limitAt, ok := s.either("StartLimitIntervalSec", "StartLimitInterval")
+	if ok {
+		interval, _ = span(value)
+	}
+	if text, burstAt, has := s.either("StartLimitBurst"); has {
+		limitAt = burstAt
+		burst, _ = strconv.ParseInt(text, 10, 32)
+	}
+	if interval == 0 || burst == 0 || policy == "" || policy == "no" {
+		return
+	}
+	d.flag("options.systemd.give_up", limitAt)
+	if burst != 5 {
+		d.number("run.restart.burst", burst, limitAt)
+	}
+	if interval != 60*time.Second {
+		d.duration("run.restart.window", interval, limitAt)
+	}
+	if !ok {
+		d.assume(d.at, "options.systemd.give_up", "remove it, and the program is started again for ever",
+			"there is no StartLimitIntervalSec=, so systemd gives up after %d starts in %s", burst, interval)
+	}
+}
+
+// either reads a setting of the section Unit that stood in Service before, by
+// its names.
+func (s *serviceReader) either(keys ...string) (value string, at place, ok bool) {
+	for _, section := range []string{"Unit", "Service"} {
+		for _, key := range keys {
+			if value, at, ok = s.raw(section, key); ok {
+				return value, at, true
+			}
+		}
+	}
+	return "", place{}, false
+}
+
+// reload reads how the program is told to read its configuration again.
+func (s *serviceReader) reload() {
+	d := s.d
+	for i, l := range s.u.all("Service", "ExecReload") {
+		words, err := s.u.words(l.value)
+		switch {
+		case s.bridge && d.first("type") == "wsgi" && strings.Contains(l.value, "HUP"): // as it is anyway
+		case err != nil || i > 0 || len(words) == 0:
+			d.lost(l.at, "ExecReload=%s", l.value)
+		case path.Base(words[0]) == "kill" && len(words) == 4 && words[1] == "-s" && words[3] == "$MAINPID":
+			d.text("options.systemd.reload_signal", strings.TrimPrefix(words[2], "SIG"), l.at)
+		case path.Base(words[0]) == "kill" && len(words) == 3 && strings.HasPrefix(words[1], "-") && words[2] == "$MAINPID":
+			d.text("options.systemd.reload_signal", strings.TrimPrefix(strings.TrimPrefix(words[1], "-"), "SIG"), l.at)
+		default:
+			if words, err = s.variables(words); err != nil {
+				d.lost(l.at, "ExecReload=: %v", err)
+				continue
+			}
+			words[0] = strings.TrimLeft(words[0], "-@:+!")
+			d.words("options.systemd.reload", words, l.at)
+		}
+	}
+}
