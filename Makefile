@@ -18,7 +18,7 @@ GOLANGCI    := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
 # Where "make test" can install programs, a test that misses one of these
 # fails instead of being skipped.
-NEED := apache2,awstats,bash,busybox,cgit,chpst,dash,django,envdir,envuidgid,fghack,gcc,git,git-http-backend,go,gzip,inetd,inetutils-inetd,lighttpd,multilog,nginx,pgrphack,proc,python3,readproctitle,root,rotatelogs,runsv,runsvdir,s6-applyuidgid,s6-envdir,s6-envuidgid,s6-log,s6-mkfifodir,s6-permafailon,s6-setuidgid,s6-softlimit,s6-supervise,s6-svc,s6-svok,s6-svscan,s6-svstat,s6-svwait,setlock,setpriv,setsid,setuidgid,shellcheck,softlimit,strace,supervise,sv,svc,svlogd,svok,svscan,svstat,systemd,systemd-analyze,systemd-socket-activate,tai64n,tai64nlocal,tcpserver,unshare,zstd
+NEED := apache2,awstats,bash,busybox,caddy,cgit,chpst,dash,django,envdir,envuidgid,fcgiwrap,fghack,gcc,getent,git,git-http-backend,gitweb,go,gzip,haproxy,inetd,inetutils-inetd,lighttpd,multilog,nginx,nsenter,openrc,perl,pgrphack,plistutil,proc,python3,readproctitle,root,rotatelogs,runsv,runsvdir,s6-applyuidgid,s6-envdir,s6-envuidgid,s6-ftrig-listen1,s6-ipcserver-socketbinder,s6-ipcserverd,s6-log,s6-mkfifodir,s6-permafailon,s6-setuidgid,s6-softlimit,s6-supervise,s6-svc,s6-svlisten1,s6-svok,s6-svscan,s6-svstat,s6-svwait,setlock,setpriv,setsid,setuidgid,sh,shellcheck,softlimit,start-stop-daemon,strace,supervise,supervisord,sv,svc,svlogd,svok,svscan,svstat,systemd,systemd-analyze,systemd-socket-activate,tai64n,tai64nlocal,tcpserver,unixserver,unshare,update-rc.d,uwsgi,xinetd,zstd
 
 # The race detector is C; without a compiler the tests run without it.
 RACE := $(if $(shell command -v gcc || command -v clang || command -v cc),-race)
@@ -87,6 +87,8 @@ bench: build
 	$(GO) run ./bench/generate
 	$(GO) run ./bench/logrotate
 	$(GO) run ./bench/supervise
+	$(GO) run ./bench/bridge
+	$(GO) run ./bench/wsgi
 
 .PHONY: fuzz
 fuzz:

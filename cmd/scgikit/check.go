@@ -28,11 +28,12 @@ func newCheckCmd(e *env) *cobra.Command {
 		Short: "fail unless deploy/ is as rendered and real parsers accept it",
 		Long: `The gate for CI and for commits: every committed file must be the one that
 generate would write, and the real programs must accept them all: nginx -t,
-lighttpd -tt and apache2 -t on a copy in a private folder, without root and
-without touching the machine, systemd-analyze verify and security for units, sh -n for
-scripts, and readers of our own for inetd.conf and service folders. What a
-program that is not on this machine would have checked is named, and is an
-error with --require.
+lighttpd -tt, apache2 -t, haproxy -c and caddy validate on a copy in a private
+folder, without root and without touching the machine, systemd-analyze verify
+and security for units, sh -n for scripts, s6-rc-compile where it is there, and readers
+of our own for inetd.conf, xinetd, launchd, service folders, service scripts and the
+definitions of s6-rc. What a program that is not on this machine would have checked is
+named, and is an error with --require.
 
 Exit code: 0 for no differences, 1 for some, 8 if a parser rejects, 2 for any
 other error.
@@ -237,8 +238,13 @@ func (e *env) verifyOptions(project *appfile.Project) *verify.Options {
 		hosts := slices.Sorted(slices.Values(a.HTTP.Host))
 		o.Hosts[a.Name] = cmp.Or(strings.Join(hosts, " "), "any")
 		for _, f := range a.Resolved() {
-			if f.Path == "options.inetd.dialect" {
+			switch f.Path {
+			case "options.inetd.dialect":
 				o.Dialects[a.Name] = inetdconf.Dialect(f.Value)
+			case "options.apache.ajp_secret":
+				if !slices.Contains(o.Stubs["apache"], f.Value) {
+					o.Stubs["apache"] = append(o.Stubs["apache"], f.Value)
+				}
 			}
 		}
 	}

@@ -8,12 +8,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"scgikit/generate"
+	"scgikit/internal/need"
 )
 
-// TestDeterminism runs generate a hundred times under different homes, time
+// What a map of Go would give in another order each time.
+const (
+	manyVariables = "env: {A: a, B: b, C: c, D: d, E: e, F: f, G: g, H: h}, secrets: {S: {file: /s}, T: {file: /t}, U: {file: /u}, V: {file: /v}, W: {file: /w}}"
+	manyParams    = "params: {A: a, B: b, C: c, D: d, E: e, F: f, G: g, H: h}"
+)
+
+// TestDeterminism runs generate many times under different homes, time
 // zones, languages, umasks, numbers of processors and working folders, and
 // expects the same files, modes and bytes, for each target.
 func TestDeterminism(t *testing.T) {
@@ -22,11 +31,30 @@ func TestDeterminism(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := project(t)
+	// One for xinetd, which has no sockets on disk.
+	onPort := "apiVersion: scgikit/v1\nname: on-port\ntype: cgi\nrun: {user: www-data, " + manyVariables + "}\ncgi: {directory: /srv/on-port/}\nlisten: {tcp: \"127.0.0.1:8049\"}\nhttp: {mount: /on-port/}\noptions: {inetd: {dialect: openbsd}}\n"
+	if err := os.WriteFile(filepath.Join(dir, "apps", "on-port.yaml"), []byte(onPort), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	many := "apiVersion: scgikit/v1\nname: many\ntype: server\nrun: {user: www-data, command: [/srv/many], instances: 3, " + manyVariables + "}\n" +
+		"listen: {tcp: \"127.0.0.1:8140\"}\nhttp: {mount: /many/, " + manyParams + "}\n"
+	if err := os.WriteFile(filepath.Join(dir, "apps", "many.yaml"), []byte(many), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// Those that speak no SCGI have an app of their own.
+	fastcgi, others := t.TempDir(), []string{"haproxy", "caddy"}
+	if err := os.WriteFile(filepath.Join(fastcgi, "scgikit.yaml"), []byte(strings.NewReplacer("type: server\n", "type: server\nprotocol: fastcgi\n", "  mount: /blog/\n", "  mount: /blog/\n  "+manyParams+"\n").Replace(blogYAML)), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	homes := []string{t.TempDir(), t.TempDir(), "/nonexistent"}
 	zones := []string{"UTC", "Asia/Kolkata", "America/St_Johns", ":/etc/localtime"}
 	languages := []string{"C", "C.UTF-8", "tr_TR.UTF-8", "de_DE@euro", "ja_JP.eucJP"}
 	seen := make(map[string]string)
-	for i := range 100 {
+	runs := 25
+	if need.Thorough() {
+		runs = 100
+	}
+	for i := range runs {
 		out := filepath.Join(t.TempDir(), "deploy")
 		umask := []string{"000", "077"}[i%2]
 		script := `umask "$1"; shift; exec "$@"`
@@ -46,8 +74,17 @@ func TestDeterminism(t *testing.T) {
 		if text, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("run %d: %v\n%s", i, err, text)
 		}
+		second := exec.CommandContext(t.Context(), "sh", append([]string{"-c", script, "sh", umask, program, "-q", "generate", "-C", fastcgi, "--out-dir", out + "2"}, others...)...)
+		second.Env = cmd.Env
+		if text, err := second.CombinedOutput(); err != nil {
+			t.Fatalf("run %d: %v\n%s", i, err, text)
+		}
 		for _, target := range generate.Targets() {
-			got := hashTree(t, filepath.Join(out, target.Name))
+			from := out
+			if slices.Contains(others, target.Name) {
+				from += "2"
+			}
+			got := hashTree(t, filepath.Join(from, target.Name))
 			if seen[target.Name] == "" {
 				seen[target.Name] = got
 			}

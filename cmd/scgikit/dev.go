@@ -11,11 +11,14 @@ import (
 	"os/signal"
 	"os/user"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"scgikit/generate"
+	"scgikit/internal/appfile"
 	"scgikit/internal/devserver"
 )
 
@@ -27,6 +30,8 @@ type devFlags struct {
 	allowRoot bool
 	scgiRun   string
 	logDir    string
+	noReload  bool
+	server    string
 }
 
 // devResult is what dev prints once it listens.
@@ -45,9 +50,20 @@ func newDevCmd(e *env) *cobra.Command {
 mounts, with their static folders, redirects, limits and headers: what an app
 sees is what nginx, Lighttpd and Apache send it with the generated files.
 
-An app of type server is started and kept running as run.restart says; a page
-shows the last lines of its log while it is down. CGI programs and WSGI
-callables are started for each request, so changed code is seen at once.
+An app of type server is started and kept running as run.restart says. CGI
+programs and WSGI callables are started for each request, so changed code is
+seen at once. While an app is down, a page shows its state, how its program
+ended and the last lines of its log.
+
+A change of a description, or of the source of an app that keeps running (in
+run.directory, or a file that run.command names), is taken over within a second:
+what has begun is answered to its end, and requests wait for the new program
+instead of failing. Descriptions with mistakes change nothing; they are told of.
+--no-reload leaves all of that, for an app that looks after its source itself.
+
+--server runs a real web server in place of the built-in one, as the current
+user, with the configuration that scgikit generate writes, in a private folder.
+It passes requests to the apps by way of dev, so that they wait here too.
 
 Everything runs as the current user, and ends with Control-C, which is the
 ordinary end and so exit code 0; a second Control-C kills what is left. The
@@ -58,7 +74,8 @@ Nothing but this machine can connect, unless --lan is given, and requests for
 other host names than localhost and those in http.host are refused.`,
 		Example: `  scgikit dev
   scgikit dev --addr 127.0.0.1:0 --open
-  scgikit dev --set vars.blog=$PWD apps/blog.yaml`,
+  scgikit dev --set vars.blog=$PWD apps/blog.yaml
+  scgikit dev --server nginx`,
 		GroupID: groupRun,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.lan && !cmd.Flags().Changed("addr") {
@@ -71,7 +88,9 @@ other host names than localhost and those in http.host are refused.`,
 	f.StringVar(&flags.addr, "addr", "127.0.0.1:8000", "`ADDRESS` to listen on, host:port; port 0 takes a free one")
 	f.BoolVar(&flags.lan, "lan", false, "let other machines connect: listen on all addresses, or on the one of --addr")
 	f.BoolVar(&flags.open, "open", false, "open the first app in the browser")
+	f.StringVar(&flags.server, "server", "", "real web `SERVER` in place of the built-in one: nginx, lighttpd or apache")
 	f.BoolVar(&flags.allowRoot, "allow-root", false, "run although the user is root, as in a container")
+	f.BoolVar(&flags.noReload, "no-reload", false, "leave changes of descriptions and sources alone")
 	f.StringVar(&flags.scgiRun, "scgi-run", "", "`PROGRAM` in place of the scgi-run next to scgikit or in PATH")
 	f.StringVar(&flags.logDir, "log-dir", "", "`DIR` for the logs; default is the user's state folder")
 	return cmd
@@ -88,7 +107,13 @@ func (e *env) dev(ctx context.Context, flags *devFlags, paths []string) error {
 	if err != nil {
 		return err
 	}
+	descriptions, err := e.descriptionPaths(paths)
+	if err != nil {
+		return err
+	}
 	config := devserver.Config{
+		NoReload: flags.noReload, Descriptions: descriptions,
+		Load: func(ctx context.Context) ([]*appfile.App, error) { return e.loadAgain(ctx, paths) },
 		Apps: project.Apps, Addr: flags.addr, LAN: flags.lan, ScgiRun: flags.scgiRun,
 		LogDir: e.devLogs(flags.logDir), Output: e.stderr, Environ: os.Environ(), PerRequest: generate.BridgeArgs,
 	}
@@ -99,12 +124,28 @@ func (e *env) dev(ctx context.Context, flags *devFlags, paths []string) error {
 		// Whether it is needed depends on the apps; devserver says so.
 		config.ScgiRun, _ = findSmallProgram()
 	}
+	if flags.server != "" {
+		front, err := e.newFront(flags.server)
+		if err != nil {
+			return err
+		}
+		defer front.remove()
+		config.Front = front
+	}
+	var result devResult
+	config.Ready = func() {
+		if flags.open {
+			if err := devserver.OpenBrowser(result.Apps[0].URL); err != nil {
+				e.say("--open: %v", err)
+			}
+		}
+	}
 	server, err := devserver.New(config)
 	if err != nil {
 		return devFailure(err)
 	}
 	// Nothing is started yet: from here on, only Run gives the address back.
-	result := devResult{Address: server.Addr(), Apps: server.Places(), Logs: config.LogDir}
+	result = devResult{Address: server.Addr(), Apps: server.Places(), Logs: config.LogDir}
 	for _, note := range devserver.Notes(project.Apps) {
 		e.say("note: %s", note)
 	}
@@ -115,12 +156,59 @@ func (e *env) dev(ctx context.Context, flags *devFlags, paths []string) error {
 	if config.LogDir != "" {
 		e.say("logs: %s", config.LogDir)
 	}
-	if flags.open {
-		if err := devserver.OpenBrowser(result.Apps[0].URL); err != nil {
-			e.say("--open: %v", err)
+	return e.runDev(ctx, server)
+}
+
+// descriptionPaths returns the files and folders that load reads for these
+// paths, and those that it would read if they came to be; none for standard input,
+// which can be read once.
+func (e *env) descriptionPaths(paths []string) ([]string, error) {
+	paths = append(slices.Clone(paths), e.flags.files...)
+	if len(paths) == 0 {
+		paths = []string{"."}
+	}
+	var list []string
+	for _, name := range paths {
+		if name == "-" {
+			return nil, nil
+		}
+		// A relative one begins where --chdir says.
+		whole, err := filepath.Abs(e.path(name))
+		if err != nil {
+			return nil, err
+		}
+		file := whole
+		if info, err := os.Stat(whole); err == nil && info.IsDir() {
+			file = filepath.Join(whole, "scgikit.yaml")
+			list = append(list, filepath.Join(whole, e.settings.AppsDir))
+			if name != "." {
+				list = append(list, whole)
+			}
+		}
+		list = append(list, file)
+		if base, ok := strings.CutSuffix(file, ".yaml"); ok && e.flags.profile != "" {
+			list = append(list, base+"."+e.flags.profile+".yaml")
 		}
 	}
-	return e.runDev(ctx, server)
+	return list, nil
+}
+
+// loadAgain reads the descriptions again. Its error is all that is wrong, with
+// the excerpts.
+func (e *env) loadAgain(ctx context.Context, paths []string) ([]*appfile.App, error) {
+	sources, err := e.sources(ctx, paths)
+	if err != nil {
+		return nil, err
+	}
+	project, list := e.loader().Load(sources)
+	if !list.HasErrors() {
+		return project.Apps, nil
+	}
+	var text strings.Builder
+	if err := list.Show(&text); err != nil {
+		return nil, err
+	}
+	return nil, errors.New(text.String())
 }
 
 // runDev serves until a signal, and hurries at the second one.

@@ -108,16 +108,20 @@ type devRun struct {
 // startDev starts the built program on a project.
 func startDev(t *testing.T, program, dir string, environ ...string) *devRun {
 	t.Helper()
-	args := []string{
-		"-C", dir, "dev", "--addr", "127.0.0.1:0", "--log-dir", "logs", "-o", "json",
-		"--set", "vars.dir=" + dir, "apps",
-	}
+	cmd := exec.Command(program, "-C", dir, "dev", "--log-dir", "logs", "--set", "vars.dir="+dir, "apps")
+	cmd.Env = append(os.Environ(), environ...)
+	return runDev(t, cmd)
+}
+
+// runDev starts a command of dev, on a free port.
+func runDev(t *testing.T, cmd *exec.Cmd) *devRun {
+	t.Helper()
+	cmd.Args = append(cmd.Args, "--addr", "127.0.0.1:0", "-o", "json")
 	if os.Getuid() == 0 {
-		args = append(args, "--allow-root")
+		cmd.Args = append(cmd.Args, "--allow-root")
 	}
-	d := &devRun{t: t, cmd: exec.Command(program, args...), ended: make(chan struct{})}
+	d := &devRun{t: t, cmd: cmd, ended: make(chan struct{})}
 	d.more = sync.NewCond(&d.mu)
-	d.cmd.Env = append(os.Environ(), environ...)
 	d.cmd.Stderr = d
 	stdout, err := d.cmd.StdoutPipe()
 	if err != nil {
@@ -196,12 +200,25 @@ func (d *devRun) get(path string) string {
 	return response.Status + "\n" + string(body)
 }
 
+// posts has the project's script answer to a body that no pipe holds.
+func (d *devRun) posts() {
+	d.t.Helper()
+	posted, err := http.Post(d.url+"/cgi/post.sh", "text/plain", strings.NewReader(strings.Repeat("x", 300000)))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer posted.Body.Close()
+	if body, err := io.ReadAll(posted.Body); err != nil || string(body) != "300000:"+strings.Repeat("x", 300000) {
+		d.t.Errorf("POST: %.40q of %d bytes, %v", body, len(body), err)
+	}
+}
+
 // gone waits until every process that said its number has ended.
 func (d *devRun) gone() {
 	d.t.Helper()
 	for _, m := range regexp.MustCompile(` pid ([0-9]+)\n`).FindAllStringSubmatch(d.text(), -1) {
 		pid, _ := strconv.Atoi(m[1])
-		for deadline := time.Now().Add(20 * time.Second); running(pid); runtime.Gosched() {
+		for deadline := time.Now().Add(2 * time.Minute); running(pid); runtime.Gosched() {
 			if time.Now().After(deadline) {
 				d.t.Fatalf("process %d still runs", pid)
 			}
@@ -242,10 +259,16 @@ func TestDev(t *testing.T) {
 		"interrupt": testDevInterrupt,
 		"twice":     testDevTwice,
 		"taken":     testDevTaken,
+		"bare":      testDevOnABareMachine,
+		"edit":      testDevEdit,
+		"open":      testDevOpen,
+		"fronts":    testDevFronts,
+		"request":   testRequestBridge,
 	}
 	if runtime.GOOS == "linux" {
 		// Only Linux has a signal for the death of the parent.
 		tests["killed"] = testDevKilled
+		tests["front-killed"] = testDevFrontKilled
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, program) })
@@ -281,14 +304,7 @@ func testDevRequests(t *testing.T, program string) {
 		}
 	}
 	d.await("]: to the log", 1)
-	posted, err := http.Post(d.url+"/cgi/post.sh", "text/plain", strings.NewReader(strings.Repeat("x", 300000)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer posted.Body.Close()
-	if body, err := io.ReadAll(posted.Body); err != nil || string(body) != "300000:"+strings.Repeat("x", 300000) {
-		t.Errorf("POST: %.40q of %d bytes, %v", body, len(body), err)
-	}
+	d.posts()
 	for path, want := range map[string]string{
 		"/cgi/static/x.txt":      "200 OK\nstatic",
 		"/cgi/none.sh":           "404 Not Found\n",
@@ -412,9 +428,10 @@ func TestDevUsage(t *testing.T) {
 	}{
 		"is not host:port":                   {exitUsage, []string{"--allow-root", "--addr", "8000"}},
 		"can be reached from other machines": {exitUsage, []string{"--allow-root", "--addr", "0.0.0.0:0"}},
-		"speaks fastcgi":                     {exitFailed, []string{"--allow-root", "--set", "protocol=fastcgi"}},
+		"speaks fastcgi":                     {exitFailed, []string{"--allow-root", "--scgi-run", "/bin/true", "--set", "protocol=fastcgi"}},
 		"no-such.yaml: no such file":         {exitFailed, []string{"--allow-root", "no-such.yaml"}},
 		"does not run apps as root":          {exitRefused, nil},
+		"--server caddy: dev runs no such":   {exitUsage, []string{"--allow-root", "--server", "caddy"}},
 	} {
 		if row.args == nil && !root {
 			continue

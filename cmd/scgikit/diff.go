@@ -15,12 +15,17 @@ import (
 
 func newDiffCmd(e *env) *cobra.Command {
 	var flags renderFlags
-	var nameOnly, stat bool
+	var nameOnly, stat, installed bool
+	var root, host string
 	cmd := &cobra.Command{
 		Use:   "diff [TARGET…|all]",
 		Short: "show what generate would change in deploy/",
 		Long: `Compares the rendered files with those in the repository, as a unified diff from
 what is there to what generate would write. Targets are taken as by generate.
+
+With --installed it compares them with the machine instead. Two words then say how
+each file stands: as it was installed (same, edited, removed, never), and as it is
+wanted (same, differs, missing, unwanted).
 
 Exit code: 0 for no differences, 1 for some, 2 for any error.`,
 		Example:           "  scgikit diff\n  scgikit diff nginx --stat",
@@ -28,28 +33,43 @@ Exit code: 0 for no differences, 1 for some, 2 for any error.`,
 		ValidArgsFunction: targetArgs("all"),
 		PreRunE:           exclusive("name-only", "stat"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return strictly(e.diff(cmd.Context(), &flags, args, nameOnly, stat))
+			form := diffForm{nameOnly, stat}
+			if installed {
+				return strictly(e.diffInstalled(cmd.Context(), &flags, args, host, form))
+			}
+			return strictly(e.diff(cmd.Context(), &flags, args, form))
 		},
 	}
 	flags.add(cmd, e)
+	cmd.Flags().BoolVar(&installed, "installed", false, "compare with the machine, and not with the repository")
+	cmd.Flags().StringVar(&root, "root", "/", "with --installed: folder `DIR` that is the machine's root")
+	addHost(cmd, &host)
 	cmd.Flags().BoolVar(&nameOnly, "name-only", false, "only the names of the files")
 	cmd.Flags().BoolVar(&stat, "stat", false, "only names, states and numbers of lines")
 	return cmd
 }
 
-func (e *env) diff(ctx context.Context, flags *renderFlags, words []string, nameOnly, stat bool) error {
+// diffForm is how much of differences is shown.
+type diffForm struct{ nameOnly, stat bool }
+
+func (e *env) diff(ctx context.Context, flags *renderFlags, words []string, form diffForm) error {
 	list, r, err := e.compare(ctx, flags, words)
 	if err != nil {
 		return err
 	}
+	return e.showDifferences(list, r, form)
+}
+
+// showDifferences is the result of diff.
+func (e *env) showDifferences(list []difference, r *rendering, form diffForm) error {
 	value := map[string]any{"differences": list, "skipped": append([]skipped{}, r.skipped...), "problems": append(r.list[:0:0], r.list...)}
 	color := e.useColor(e.stdout)
 	write := func(w io.Writer) error {
 		for _, d := range list {
 			switch {
-			case nameOnly:
+			case form.nameOnly:
 				fmt.Fprintln(w, visible(d.Path))
-			case stat:
+			case form.stat:
 				fmt.Fprintf(w, "%-13s  +%-4d -%-4d  %s\n", d.State, d.Added, d.Removed, visible(d.Path))
 			default:
 				writeDiff(w, d.Diff, color)
@@ -57,7 +77,8 @@ func (e *env) diff(ctx context.Context, flags *renderFlags, words []string, name
 		}
 		return nil
 	}
-	if !nameOnly && !stat && len(list) > 0 {
+	var err error
+	if !form.nameOnly && !form.stat && len(list) > 0 {
 		err = e.paged(value, write)
 	} else {
 		err = e.styled(value, write)

@@ -22,6 +22,9 @@ type difference struct {
 	Removed int      `json:"removed"`
 	Diff    string   `json:"diff"`
 	Why     string   `json:"why,omitempty"` // of a foreign file
+
+	Written string `json:"written,omitempty"` // with --installed: what was installed against what is there
+	Wanted  string `json:"wanted,omitempty"`  // with --installed: what is there against what is wanted
 }
 
 // differences returns what is not as rendered, the manifest last.

@@ -17,24 +17,40 @@ import (
 )
 
 func newExplainCmd(e *env) *cobra.Command {
-	var resolved, matrix bool
+	var resolved, matrix, draw bool
+	var from string
+	var flags flowFlags
 	cmd := &cobra.Command{
-		Use:   "explain [FIELD|CODE]",
-		Short: "help on a field of the description, or on the code of a problem",
+		Use:   "explain [FIELD|CODE|FILE:LINE|APP]",
+		Short: "help on a field of the description, the code of a problem, or a generated line",
 		Long: `Explains a field, a section or the code of a problem; without an argument, lists
 the fields. A field comes with what each target makes of it.
 
 --resolved shows every value of the descriptions here, after profile, --set,
 variables and defaults, and where each comes from. --matrix is the table of
 fields and targets: "yes" is carried, "warns" is lost without harm and named in
-a warning, "refuses" is an error, "-" is a matter of another part of the set-up.`,
+a warning, "refuses" is an error, "-" is a matter of another part of the set-up.
+
+--from TARGET FILE:LINE names the fields behind a line of a generated file, and
+the line of the template. It renders the target with one value after another
+changed, and looks whether the line changes; so it also names fields that decide
+whether the line is there, and defaults. FILE is the file in the folder of
+generated files, or its name there.
+
+--flow draws the way of a request to the apps, or to one: browser, web server,
+socket with owner and mode, what starts the program, program and log. It takes the
+targets that a description names, or those of --target; where several of them start
+the app, there is a drawing for each.`,
 		Example: `  scgikit explain listen.mode
   scgikit explain bad-mode
   scgikit explain --resolved
-  scgikit explain --matrix`,
+  scgikit explain --matrix
+  scgikit explain --from nginx deploy/nginx/blog.location.conf:12
+  scgikit explain --flow blog
+  scgikit explain --flow blog --target nginx --target systemd --format svg >blog.svg`,
 		GroupID: groupDescribe,
 		Args:    wants(0, 1),
-		PreRunE: exclusive("resolved", "matrix"),
+		PreRunE: exclusive("resolved", "matrix", "from", "flow"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return explainable(), cobra.ShellCompDirectiveNoFileComp
 		},
@@ -48,12 +64,25 @@ a warning, "refuses" is an error, "-" is a matter of another part of the set-up.
 				return e.explainMatrix(word)
 			case resolved:
 				return e.explainResolved(cmd.Context(), word)
+			case cmd.Flags().Changed("from"):
+				return e.explainFrom(cmd.Context(), from, word)
+			case draw:
+				return e.explainFlow(cmd.Context(), &flags, word)
+			case cmd.Flags().Changed("format"), cmd.Flags().Changed("target"):
+				return usagef("add --flow", "--format and --target are for --flow")
 			}
 			return e.explain(word)
 		},
 	}
 	cmd.Flags().BoolVar(&resolved, "resolved", false, "the values of the descriptions here, and their origins")
 	cmd.Flags().BoolVar(&matrix, "matrix", false, "what becomes of each field under each target")
+	cmd.Flags().StringVar(&from, "from", "", "the fields behind a line of a file of `TARGET`")
+	// This fails only for a flag that does not exist or has a function already.
+	_ = cmd.RegisterFlagCompletionFunc("from", targetArgs())
+	cmd.Flags().BoolVar(&draw, "flow", false, "the way of a request, drawn")
+	cmd.Flags().StringVar(&flags.format, "format", "text", "`FORM` of --flow: text, mermaid or svg")
+	cmd.Flags().StringArrayVar(&flags.targets, "target", nil, "draw --flow through `TARGET`; repeatable")
+	_ = cmd.RegisterFlagCompletionFunc("target", targetArgs())
 	return cmd
 }
 

@@ -22,14 +22,23 @@ func (e *env) load(ctx context.Context, paths []string) (*appfile.Project, diag.
 	if err != nil {
 		return nil, nil, err
 	}
-	loader := &appfile.Loader{
+	return e.loadSources(sources)
+}
+
+// loader reads descriptions as the flags say.
+func (e *env) loader() *appfile.Loader {
+	return &appfile.Loader{
 		Profile: e.flags.profile,
 		Sets:    e.flags.sets,
 		Env:     e.lookup,
 		Options: generate.OptionTypes(),
 		Targets: targetNames(),
 	}
-	project, list := loader.Load(sources)
+}
+
+// loadSources is load for files that were read.
+func (e *env) loadSources(sources []appfile.Source) (*appfile.Project, diag.List, error) {
+	project, list := e.loader().Load(sources)
 	if list.HasErrors() {
 		return nil, list, list
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"scgikit/internal/need"
+	"scgikit/internal/selftest"
 )
 
 // TestLogsPermission reads a log as a user who may not.
@@ -93,10 +94,7 @@ const goRaceEnv = "GORACE=" + goRace
 // where every user can start it.
 func copyOfTest(t *testing.T, dir string) string {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := selftest.Program(t)
 	from, err := os.Open(self)
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"scgikit/internal/need"
+	"scgikit/internal/selftest"
 )
 
 func TestParseLogTime(t *testing.T) {
@@ -152,7 +153,7 @@ type follower struct {
 
 // patience is how long a test waits for what must come. It is spent only where
 // something hangs.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 func follow(t *testing.T, args ...string) *follower {
 	t.Helper()
@@ -213,10 +214,7 @@ func loggers(t *testing.T) map[string][]string {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	// This test binary is the scgikit next to it, which compresses with zstd.
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := selftest.Program(t)
 	if err := os.Symlink(self, filepath.Join(filepath.Dir(scgiRun), "scgikit")); err != nil {
 		t.Fatal(err)
 	}

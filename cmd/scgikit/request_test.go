@@ -95,7 +95,7 @@ func TestRequestSends(t *testing.T) {
 		},
 		"bare mount": {[]string{"/blog", "--mount", "/blog"}, "SCRIPT_NAME=/blog|PATH_INFO="},
 		"headers": {
-			[]string{"/", "-H", "X-A: 1", "-H", "x-a:2", "-H", "Proxy: evil", "-H", "Cookie: a=1", "-H", "Cookie: b=2", "-H", "Host: other.example"},
+			[]string{"/", "-H", "X-A: 1", "-H", "x-a:2", "-H", "Cookie: a=1", "-H", "Cookie: b=2", "-H", "Host: other.example"},
 			"HTTP_X_A=1, 2|HTTP_COOKIE=a=1; b=2|HTTP_HOST=other.example",
 		},
 		"data":   {[]string{"/", "-d", "a=1&b=2"}, "CONTENT_LENGTH=7|REQUEST_METHOD=POST|CONTENT_TYPE=application/x-www-form-urlencoded||a=1&b=2"},
@@ -199,7 +199,7 @@ func TestRequestUsage(t *testing.T) {
 		code exitCode
 		args []string
 	}{
-		`request wants ADDR PATH, and got 1 argument`:    {exitUsage, []string{"127.0.0.1:1"}},
+		`request wants ADDR [PATH], and got 1 argument`:  {exitUsage, []string{"127.0.0.1:1"}},
 		`"localhost" is not an address`:                  {exitUsage, []string{"localhost", "/"}},
 		`fd:x names no descriptor`:                       {exitUsage, []string{"fd:x", "/"}},
 		`fd:60000 is no connected socket`:                {exitUsage, []string{"fd:60000", "/"}},
@@ -209,6 +209,16 @@ func TestRequestUsage(t *testing.T) {
 		`-H "X A: b" is not NAME: VALUE`:                 {exitUsage, []string{"127.0.0.1:1", "/", "-H", "X A: b"}},
 		`-H "X-A" is not NAME: VALUE`:                    {exitUsage, []string{"127.0.0.1:1", "/", "-H", "X-A"}},
 		`-H "X-A: b\r\nX-B: c" is not`:                   {exitUsage, []string{"127.0.0.1:1", "/", "-H", "X-A: b\r\nX-B: c"}},
+		`-H "X-A: \x1b[31m" is not`:                      {exitUsage, []string{"127.0.0.1:1", "/", "-H", "X-A: \x1b[31m"}},
+		`--host "a\r\nX: b" is no host`:                  {exitUsage, []string{"127.0.0.1:1", "/", "--host", "a\r\nX: b"}},
+		`--host "a b" is no host`:                        {exitUsage, []string{"127.0.0.1:1", "/", "-H", "Host: a b"}},
+		`"/a b": the request target holds a blank`:       {exitUsage, []string{"127.0.0.1:1", "/a b"}},
+		`"/a\r\nb": the request target holds a blank or`: {exitUsage, []string{"127.0.0.1:1", "/a\r\nb"}},
+		`--protocol http: request speaks no such`:        {exitUsage, []string{"127.0.0.1:1", "/", "--protocol", "http"}},
+		`the path of a socket has at most 107 bytes`:     {exitUsage, []string{"unix:/" + strings.Repeat("x", 107), "/"}},
+		`--replay sends a request as it is, so --data`:   {exitUsage, []string{"127.0.0.1:1", "--replay", "x", "-d", "y"}},
+		`request wants ADDR [PATH], and got 2 arguments`: {exitUsage, []string{"127.0.0.1:1", "/", "--replay", "x"}},
+		`/dev is a folder`:                               {exitFailed, []string{"127.0.0.1:1", "/", "-d", "@/dev"}},
 		`-X "GET /" is not a method`:                     {exitUsage, []string{"127.0.0.1:1", "/", "-X", "GET /"}},
 		`--param "USER" is not NAME=VALUE`:               {exitUsage, []string{"127.0.0.1:1", "/", "--param", "USER"}},
 		`--param CONTENT_LENGTH: the protocol sets it`:   {exitUsage, []string{"127.0.0.1:1", "/", "--param", "CONTENT_LENGTH=5"}},

@@ -10,6 +10,7 @@ import (
 const (
 	groupDescribe = "describe"
 	groupReview   = "review"
+	groupApply    = "apply"
 	groupRun      = "run"
 	groupMachine  = "machine"
 )
@@ -61,6 +62,7 @@ supervisor, and log. The files go to a folder of your repository, for review.`,
 	root.AddGroup(
 		&cobra.Group{ID: groupDescribe, Title: "Describe an app:"},
 		&cobra.Group{ID: groupReview, Title: "Review what is generated:"},
+		&cobra.Group{ID: groupApply, Title: "Apply it to a machine:"},
 		&cobra.Group{ID: groupRun, Title: "Run it:"},
 		&cobra.Group{ID: groupMachine, Title: "The tool and the machine:"},
 	)
@@ -72,13 +74,20 @@ supervisor, and log. The files go to a folder of your repository, for review.`,
 // commands returns every command, in the order of the help screen.
 func commands(e *env) []*cobra.Command {
 	list := []*cobra.Command{
+		newImportCmd(e),
+		newInitCmd(e),
 		newValidateCmd(e),
 		newExplainCmd(e),
+		newFmtCmd(e),
 		newSchemaCmd(e),
 		newGenerateCmd(e),
 		newCheckCmd(e),
 		newDiffCmd(e),
 		newEjectCmd(e),
+		newInstallCmd(e),
+		newUninstallCmd(e),
+		newInstalledCmd(e),
+		newRollbackCmd(e),
 		newDevCmd(e),
 		newRequestCmd(e),
 		newStatusCmd(e),
@@ -89,6 +98,7 @@ func commands(e *env) []*cobra.Command {
 		newSignalCmd(e),
 		newLogsCmd(e),
 		newSuperviseCmd(),
+		newDoctorCmd(e),
 		newServiceCmd(e),
 		newConfigCmd(e),
 		newCompletionCmd(e),

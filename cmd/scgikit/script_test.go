@@ -14,11 +14,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"scgikit/internal/need"
+	"scgikit/internal/selftest"
 )
 
 // TestMain lets the test binary be scgikit itself, in scripts and for exec.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"scgikit": main})
+	testscript.Main(selftest.Tests{M: m, Name: "scgikit"}, map[string]func(){"scgikit": main})
 }
 
 // goRace keeps a program with the race detector from its default, which is to

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,6 +90,7 @@ func TestServices(t *testing.T) {
 				},
 				Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 					"exits":     cmdExits,
+					"until":     cmdUntil,
 					"onejson":   cmdOneJSON,
 					"noescape":  cmdNoEscape,
 					"appears":   cmdAppears,
@@ -102,11 +105,29 @@ func TestServices(t *testing.T) {
 func within(ts *testscript.TestScript, what string, so func() bool) {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	for end := time.Now().Add(20 * time.Second); !so(); <-ticker.C {
+	for end := time.Now().Add(2 * time.Minute); !so(); <-ticker.C {
 		if time.Now().After(end) {
 			ts.Fatalf("not in time: %s", what)
 		}
 	}
+}
+
+// cmdUntil runs a program until it ends with a code: a service that ends at once, and
+// is started again and again, runs for a moment each time.
+func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until CODE PROGRAM ARG…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	within(ts, strings.Join(args[1:], " ")+" ends with "+args[0], func() bool {
+		err := ts.Exec(args[1], args[2:]...)
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			return exit.ExitCode() == want
+		}
+		ts.Check(err)
+		return want == 0
+	})
 }
 
 func cmdAppears(ts *testscript.TestScript, neg bool, args []string) {

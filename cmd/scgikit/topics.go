@@ -146,6 +146,8 @@ func filesTopic() string {
   /etc/scgikit/config.yaml     settings of the machine
 
 Written:
+  /var/lib/scgikit/receipts.json
+                               what is installed; beside it, what rollback needs
   deploy/TARGET/…              generated files, for review and for your repository
   $XDG_STATE_HOME/scgikit/dev/PROJECT/NAME.log
                                what the apps of dev write; --log-dir chooses another folder
@@ -208,11 +210,16 @@ func securityTopic() string {
 	return `What this version keeps:
 
   - Every value is written by the quoting function of its syntax, or refused by name.
-  - No shell runs on your text. check starts sh -n, nginx -t, lighttpd -tt and
-    apache2 -t on copies in a private folder; nothing is installed or reloaded.
-  - It writes in --out-dir (and eject in the folder of templates) alone. A link
+  - No shell runs on your text. check starts sh -n, nginx -t, lighttpd -tt,
+    apache2 -t, haproxy -c and caddy validate on copies in a private folder;
+    install tests the
+    complete configuration as well, and then tells the servers.
+  - generate writes in --out-dir (and eject in the folder of templates) alone. A link
     there that leads outside is refused, as is a file that it did not make, and
     one that was changed by hand; --force overrides the last two.
+  - install and uninstall write what their plan shows, and their records below
+    /var/lib/scgikit. A folder that another user could change is refused, a file that
+    scgikit did not install is never replaced, and what goes wrong is undone.
   - Equal descriptions give equal bytes: no date, host, user, path or version is
     in a generated file.
   - A secret is a reference to a file in the description, and is never read.

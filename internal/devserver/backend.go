@@ -20,12 +20,19 @@ type backend interface {
 	// run serves until the context ends and everything it started is gone.
 	// Closing hurry shortens that.
 	run(ctx context.Context, hurry <-chan struct{})
+
+	// facts is what an error page says about the programs.
+	facts() []fact
 }
+
+// fact is one line of an error page.
+type fact struct{ Name, Value string }
 
 // link is a connection to a program.
 type link struct {
 	net.Conn
 	gone <-chan struct{} // closed when the program has ended and its output is in the log
+	how  func() string   // after gone: how it ended; nil where the backend's facts have that
 }
 
 // end closes the connection; once is enough, and twice does no harm.
@@ -38,14 +45,21 @@ func (l *link) end() {
 const settleLimit = 100 * time.Millisecond
 
 // settle waits a moment for what a program that just failed has to say, so that
-// an error page can show it.
-func (l *link) settle() {
+// an error page can show it, and returns how it ended if that is known here.
+func (l *link) settle() []fact {
 	timer := time.NewTimer(settleLimit)
 	defer timer.Stop()
 	select {
 	case <-l.gone:
+		if l.how != nil {
+			return []fact{{"State", "the program for this request " + l.how()}}
+		}
 	case <-timer.C:
+		if l.how != nil {
+			return []fact{{"State", "the program for this request still runs, without an answer"}}
+		}
 	}
+	return nil
 }
 
 // downError says that an app does not run at the moment, and why.
@@ -60,15 +74,17 @@ func (e *downError) Error() string { return e.reason }
 // running, and CGI programs and WSGI callables start for each request, also
 // where run.mode is resident: the answers are the same, and changed code is
 // seen at once.
-func (s *Server) newBackend(desc *appfile.App, log *appLog, c Config) (backend, error) {
-	if desc.Protocol != appfile.SCGI {
+func (s *Server) newBackend(desc *appfile.App, log *appLog) (backend, error) {
+	c := &s.config
+	// The bridge speaks FastCGI as well; what the script sees is the same.
+	if desc.Protocol != appfile.SCGI && (listensItself(desc) || desc.Protocol != appfile.FastCGI) {
 		return nil, &Problem{
 			Message: fmt.Sprintf("%s speaks %s, and dev speaks only scgi to apps", desc.Name, desc.Protocol),
 			Hint:    "name the other descriptions as arguments, or set the protocol for this run: --set protocol=scgi",
 		}
 	}
 	if listensItself(desc) {
-		return s.newResident(desc, log, c)
+		return s.newResident(desc, log)
 	}
 	if c.ScgiRun == "" {
 		return nil, &Problem{
@@ -106,13 +122,13 @@ func listensItself(desc *appfile.App) bool {
 	return desc.Type == appfile.TypeServer || (desc.Type == appfile.TypeWSGI && desc.WSGI.Server == appfile.WSGICustom)
 }
 
-func (s *Server) newResident(desc *appfile.App, log *appLog, c Config) (backend, error) {
+func (s *Server) newResident(desc *appfile.App, log *appLog) (backend, error) {
 	r := new(resident)
 	for _, inst := range desc.Instances {
 		if len(inst.Run.Command) == 0 {
 			return nil, errors.New("run.command is empty")
 		}
-		env, err := newEnvironment(&inst.Run, c.Environ)
+		env, err := newEnvironment(&inst.Run, s.config.Environ)
 		if err != nil {
 			return nil, err
 		}

@@ -3,10 +3,12 @@
 // and Apache does: real mounts, static folders, redirects, limits, and the same
 // SCGI parameters.
 //
-// Programs that listen by themselves are kept running; CGI programs and WSGI
+// Programs that listen by themselves are kept running, and started again when
+// their source changes, with requests held meanwhile; CGI programs and WSGI
 // callables are started for each request through scgi-run, as a super-server
-// does it, so that a change in their code shows with the next request. All of
-// it runs as the current user, and all of it ends with the server.
+// does it, so that a change in their code shows with the next request. A change
+// of the descriptions is taken over in the same way. All of it runs as the
+// current user, and all of it ends with the server.
 package devserver
 
 import (
@@ -19,10 +21,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,26 +52,38 @@ type Config struct {
 	// CGI or WSGI app, as a super-server's configuration has them. Pass names
 	// further variables that the program gets from the environment.
 	PerRequest func(a *appfile.App, pass []string) []string
+
+	// Load reads the descriptions again when one of Descriptions has changed.
+	// What is wrong with them is the text of its error, in lines.
+	Load func(ctx context.Context) ([]*appfile.App, error)
+	// Descriptions are the files that Load reads, and the folders whose *.yaml
+	// it reads; absolute paths.
+	Descriptions []string
+	// NoReload leaves changes of descriptions and sources alone.
+	NoReload bool
+
+	// Ready is called once there is somebody who answers; nil for nothing.
+	Ready func()
+
+	// Front is a web server in the place of the built-in one; nil for that.
+	Front Front
+
+	interval time.Duration // between two looks at the files; 0 is lookInterval
 }
 
 // Server is a development server for the apps of one project.
 type Server struct {
-	apps     []*app
-	routes   routes
-	hosts    hostRule
+	config   Config
+	current  atomic.Pointer[generation]
 	page     *template.Template
 	terminal *terminal
 	spawner  *spawner
-	listener net.Listener
-}
+	listener net.Listener // nil where there is a Front
+	addr     string
+	gateways *gateways // nil where there is none
 
-// app is one app while it is served.
-type app struct {
-	desc    *appfile.App
-	backend backend
-	statics []*staticDir
-	access  accessRule
-	log     *appLog
+	backends sync.WaitGroup
+	hurry    <-chan struct{}
 }
 
 // Problem is a Config that cannot be served, with the way out.
@@ -87,13 +101,11 @@ func New(c Config) (*Server, error) {
 	if err := checkAddr(c.Addr, c.LAN); err != nil {
 		return nil, err
 	}
-	s := &Server{page: newPage(), terminal: &terminal{w: c.Output}, spawner: newSpawner(), hosts: hostRule{anyIP: c.LAN}}
-	if c.LAN {
-		if self, err := os.Hostname(); err == nil {
-			s.hosts.self = strings.ToLower(self)
-		}
+	s := &Server{config: c, page: newPage(), terminal: &terminal{w: c.Output}, spawner: newSpawner()}
+	if s.config.interval == 0 {
+		s.config.interval = lookInterval
 	}
-	if err := s.listen(c); err != nil {
+	if err := s.listen(); err != nil {
 		s.spawner.close()
 		return nil, err
 	}
@@ -101,41 +113,54 @@ func New(c Config) (*Server, error) {
 }
 
 // listen makes the apps and then takes the address.
-func (s *Server) listen(c Config) error {
-	for _, desc := range c.Apps {
-		a, err := s.newApp(desc, c)
+func (s *Server) listen() error {
+	var apps []*app
+	for _, desc := range s.config.Apps {
+		a, err := s.newApp(desc, s.newLog(desc.Name))
 		if err != nil {
 			return err
 		}
-		s.apps = append(s.apps, a)
-		s.hosts.names = append(s.hosts.names, desc.HTTP.Host...)
+		apps = append(apps, a)
 	}
-	s.routes = newRoutes(s.apps)
+	s.current.Store(s.newGeneration(apps))
 	var err error
-	s.listener, err = net.Listen("tcp", c.Addr)
+	s.listener, err = net.Listen("tcp", s.config.Addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return &Problem{Message: c.Addr + " is in use", Hint: "stop what listens there, or take another address: --addr 127.0.0.1:0 takes a free port"}
+		return &Problem{Message: s.config.Addr + " is in use", Hint: "stop what listens there, or take another address: --addr 127.0.0.1:0 takes a free port"}
 	}
 	if err != nil {
 		return err
 	}
+	s.addr = s.listener.Addr().String()
+	if s.config.Front != nil {
+		// The web server makes a listener of its own.
+		s.gateways = &gateways{server: s, sockets: make(map[string]string)}
+		err := s.listener.Close()
+		s.listener = nil
+		if err != nil {
+			return err
+		}
+	}
 	// Only now: another dev of this project, which has the address, still
 	// writes there.
-	if err := s.openLogs(c.LogDir); err != nil {
-		return errors.Join(err, s.listener.Close())
+	for _, a := range apps {
+		if err := s.openLog(a); err != nil {
+			if s.listener != nil {
+				err = errors.Join(err, s.listener.Close())
+			}
+			return err
+		}
 	}
 	return nil
 }
 
-func (s *Server) openLogs(dir string) error {
-	if dir == "" {
+// openLog starts the log file of an app, unless it has one or none is kept.
+func (s *Server) openLog(a *app) error {
+	if s.config.LogDir == "" {
 		return nil
 	}
-	for _, a := range s.apps {
-		var err error
-		if a.log.file, err = openLog(dir, a.desc.Name, int64(a.desc.Log.MaxSize)); err != nil {
-			return fmt.Errorf("log of %s: %w", a.desc.Name, err)
-		}
+	if err := a.log.open(s.config.LogDir, int64(a.desc.Log.MaxSize)); err != nil {
+		return fmt.Errorf("log of %s: %w", a.desc.Name, err)
 	}
 	return nil
 }
@@ -160,22 +185,8 @@ func checkAddr(addr string, lan bool) error {
 	return &Problem{Message: fmt.Sprintf("--addr %s can be reached from other machines", addr), Hint: "take 127.0.0.1, or add --lan if that is what you want", Usage: true}
 }
 
-// newApp prepares one app.
-func (s *Server) newApp(desc *appfile.App, c Config) (*app, error) {
-	a := &app{desc: desc, statics: newStatics(desc)}
-	a.log = &appLog{name: desc.Name, terminal: s.terminal, now: time.Now}
-	var err error
-	if a.access, err = newAccessRule(&desc.HTTP); err != nil {
-		return nil, fmt.Errorf("%s: %w", desc.Name, err)
-	}
-	if a.backend, err = s.newBackend(desc, a.log, c); err != nil {
-		return nil, fmt.Errorf("%s: %w", desc.Name, err)
-	}
-	return a, nil
-}
-
 // Addr returns the address that the server listens on.
-func (s *Server) Addr() string { return s.listener.Addr().String() }
+func (s *Server) Addr() string { return s.addr }
 
 // Place is where a browser finds an app.
 type Place struct {
@@ -189,15 +200,16 @@ type Place struct {
 
 // Places returns where each app is, in the order of the configuration.
 func (s *Server) Places() []Place {
+	g := s.current.Load()
 	host, port, _ := net.SplitHostPort(s.Addr())
 	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
-	list := make([]Place, 0, len(s.apps))
-	for _, a := range s.apps {
+	list := make([]Place, 0, len(g.apps))
+	for _, a := range g.apps {
 		p := Place{App: a.desc.Name, Description: a.desc.Description}
 		at := host
-		if m, ok := s.routes.find(host, a.desc.Prefix()+"/"); ok && m.app != a && len(a.desc.HTTP.Host) > 0 {
+		if m, ok := g.routes.find(host, a.desc.Prefix()+"/"); ok && m.app != a && len(a.desc.HTTP.Host) > 0 {
 			p.Host = a.desc.HTTP.Host[0]
 			at = p.Host
 		}
@@ -209,15 +221,60 @@ func (s *Server) Places() []Place {
 
 // Run starts the programs and serves until the context ends; then it stops
 // them, and returns when they are gone. Closing hurry kills what is still
-// there. An error is one of the HTTP server, which nothing but a lost listener
-// causes.
+// there. An error is one of the web server: a lost listener, or a Front that does not
+// start or has ended.
 func (s *Server) Run(ctx context.Context, hurry <-chan struct{}) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var backends sync.WaitGroup
-	for _, a := range s.apps {
-		backends.Go(func() { a.backend.run(ctx, hurry) })
+	s.hurry = hurry
+	for _, a := range s.current.Load().apps {
+		s.start(ctx, a, nil)
 	}
+	err := s.answer(ctx)
+	cancel()
+	s.backends.Wait()
+	s.spawner.close()
+	return err
+}
+
+// answer serves requests, itself or by way of the Front, until the context ends.
+func (s *Server) answer(ctx context.Context) error {
+	if s.gateways == nil {
+		s.ready() // the listener is there since New
+		return s.serveHTTP(ctx)
+	}
+	front := s.config.Front
+	defer front.Stop()
+	if err := s.gateways.serve(ctx, s.current.Load()); err != nil {
+		return err
+	}
+	s.ready()
+	s.watchUnlessToldNot(ctx)
+	select {
+	case <-front.Ended():
+		return front.Err()
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+func (s *Server) ready() {
+	if s.config.Ready != nil {
+		s.config.Ready()
+	}
+}
+
+func (s *Server) watchUnlessToldNot(ctx context.Context) {
+	if !s.config.NoReload {
+		s.backends.Go(func() { s.watch(ctx) })
+	}
+}
+
+// serveHTTP is answer for the built-in web server.
+func (s *Server) serveHTTP(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.watchUnlessToldNot(ctx)
 	server := &http.Server{
 		Handler: s, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is no app's
@@ -237,11 +294,6 @@ func (s *Server) Run(ctx context.Context, hurry <-chan struct{}) error {
 	defer release()
 	if server.Shutdown(limit) != nil {
 		server.Close() //nolint:errcheck // the listener is closed already
-	}
-	backends.Wait()
-	s.spawner.close()
-	for _, a := range s.apps {
-		a.log.close()
 	}
 	return err
 }

@@ -103,6 +103,7 @@ func TestTargetsAtRoot(t *testing.T) {
 // The longest mount wins, whatever the order.
 func TestNestedMounts(t *testing.T) {
 	outer, inner, site := residentDesc(t, "blog", "/blog/"), oneshotDesc("admin", "/blog/admin/"), oneshotDesc("site", "/")
+	site.Protocol = appfile.FastCGI // its bridge speaks both
 	inner.HTTP.RedirectBare = false
 	for i := range 2 {
 		apps := []wantParams{

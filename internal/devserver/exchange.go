@@ -42,7 +42,7 @@ func (x *exchange) run() *failure {
 	timeouts := x.app.desc.HTTP.Timeouts
 	conn, err := x.app.backend.connect(x.r.Context(), timeouts.Connect)
 	if err != nil {
-		return x.unavailable(err)
+		return x.app.unavailable(err)
 	}
 	// A client that goes away takes its request with it.
 	release := context.AfterFunc(x.r.Context(), conn.end)
@@ -61,7 +61,12 @@ func (x *exchange) run() *failure {
 	answer := bufio.NewReaderSize(&pacedReader{conn: conn, limit: timeouts.Read}, copyBuffer)
 	status, _, header, err := scgi.ReadResponseHead(answer)
 	if err != nil {
-		return x.noAnswer(conn, err)
+		if x.r.Context().Err() != nil {
+			x.abort("the client has gone")
+		}
+		// The program is done with the request, one way or another.
+		conn.end()
+		return x.app.noAnswer(conn, err)
 	}
 	x.head(status, header)
 	if err := x.copy(answer, header); err != nil {
@@ -85,48 +90,6 @@ func (x *exchange) abort(why string) {
 		x.app.log.say("%s %s: %s", x.r.Method, x.r.RequestURI, why)
 	}
 	panic(http.ErrAbortHandler)
-}
-
-// unavailable is the answer where no connection could be had: 503 for an app
-// that is known not to run, 502 for one that does not answer.
-func (x *exchange) unavailable(err error) *failure {
-	f := failed(http.StatusBadGateway, "%s: %v", x.app.desc.Name, err)
-	if down, ok := errors.AsType[*downError](err); ok {
-		f = failed(http.StatusServiceUnavailable, "%s", down.reason)
-		f.retry = down.retry
-	}
-	if isTimeout(err) {
-		f.status = http.StatusGatewayTimeout
-	}
-	f.app = x.app
-	return f.withHint("look at its log below; dev starts a program again when it ends, and reloading this page asks again")
-}
-
-// noAnswer is the answer where what came back is no CGI response.
-func (x *exchange) noAnswer(conn *link, err error) *failure {
-	if x.r.Context().Err() != nil {
-		x.abort("the client has gone")
-	}
-	// The program is done with the request, one way or another.
-	conn.end()
-	conn.settle()
-	name := x.app.desc.Name
-	var f *failure
-	var syntax *scgi.SyntaxError
-	switch {
-	case isTimeout(err):
-		f = failed(http.StatusGatewayTimeout, "%s was silent for %v (http.timeouts.read)", name, x.app.desc.HTTP.Timeouts.Read).
-			withHint("raise http.timeouts.read, or find out what it waits for")
-	case errors.Is(err, scgi.ErrNoHead):
-		f = failed(http.StatusBadGateway, "%s sent no response head", name).
-			withHint("an answer starts with header lines, \"Content-Type: text/html\" for one, and an empty line; a program that fails before it prints them shows why in its log")
-	case errors.As(err, &syntax), errors.Is(err, scgi.ErrHeadSize):
-		f = failed(http.StatusBadGateway, "%s sent a response head that web servers refuse: %v", name, err)
-	default:
-		f = failed(http.StatusBadGateway, "%s broke off before it answered: %v", name, err)
-	}
-	f.app = x.app
-	return f
 }
 
 // head sends the response head. Fields about the connection, which is dev's

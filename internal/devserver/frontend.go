@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -26,14 +27,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(seen, r, failed(http.StatusBadRequest, "%v", err))
 		return
 	}
-	if !s.hosts.allows(r.Host) {
-		s.fail(seen, r, failed(http.StatusMisdirectedRequest, "dev does not answer for the host %q", r.Host).
-			withHint("ask for localhost or 127.0.0.1, or put the name in http.host of an app; other names are refused because any page on the internet can point one here"))
-		return
-	}
-	m, ok := s.routes.find(hostName(r.Host), target.Path)
-	if !ok {
-		s.fail(seen, r, failed(http.StatusNotFound, "no app is mounted at %s", target.Path))
+	m, f := s.find(r, target)
+	if f != nil {
+		s.fail(seen, r, f)
 		return
 	}
 	name = m.app.desc.Name
@@ -43,6 +39,40 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			defer linger(seen, r)
 		}
 		s.fail(seen, r, f)
+	}
+}
+
+// find returns what a request leads to at the moment.
+func (s *Server) find(r *http.Request, target Target) (match, *failure) {
+	g := s.current.Load()
+	if !g.hosts.allows(r.Host) {
+		return match{}, failed(http.StatusMisdirectedRequest, "dev does not answer for the host %q", r.Host).
+			withHint("ask for localhost or 127.0.0.1, or put the name in http.host of an app; other names are refused because any page on the internet can point one here")
+	}
+	m, ok := g.routes.find(hostName(r.Host), target.Path)
+	if !ok {
+		return match{}, failed(http.StatusNotFound, "no app is mounted at %s", target.Path)
+	}
+	return m, nil
+}
+
+// enter is find for a request that has come as a whole, and counts it as one of
+// the app, which leave ends. While apps are replaced, it goes to those that come.
+func (s *Server) enter(r *http.Request, target Target) (match, *failure) {
+	for {
+		m, f := s.find(r, target)
+		if f != nil {
+			return match{}, f
+		}
+		if m.static != nil || m.bare {
+			f := failed(http.StatusServiceUnavailable, "the description has changed while the request came; ask again")
+			f.retry = time.Second
+			return match{}, f
+		}
+		// One that takes no more requests has a successor already.
+		if m.app.enter() {
+			return m, nil
+		}
 	}
 }
 
@@ -82,7 +112,7 @@ func (s *Server) serve(w *recorder, r *http.Request, t Target, m match) *failure
 	if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
 		return failed(http.StatusInternalServerError, "%v", err)
 	}
-	limit := int64(m.app.desc.HTTP.MaxBody)
+	limit := bodyLimit(m.app.desc)
 	if r.ContentLength > limit {
 		return tooLarge(m.app.desc)
 	}
@@ -91,9 +121,23 @@ func (s *Server) serve(w *recorder, r *http.Request, t Target, m match) *failure
 		return bodyFailure(m.app.desc, err)
 	}
 	defer body.Close() //nolint:errcheck // an unlinked temporary file
+	// Only now, so that a long upload keeps no program from being replaced.
+	m, f := s.enter(r, t)
+	if f != nil {
+		return f
+	}
+	defer m.app.leave()
 	x := &exchange{server: s, app: m.app, w: w, r: r, body: body}
 	x.params = Params(r, t, Mount{Script: m.script, PathInfo: m.pathInfo, Params: m.app.desc.HTTP.Params})
 	return x.run()
+}
+
+// bodyLimit returns http.max_body, which has 0 for no limit.
+func bodyLimit(desc *appfile.App) int64 {
+	if desc.HTTP.MaxBody == 0 {
+		return math.MaxInt64 - 1 // one more is what tells a longer body
+	}
+	return int64(desc.HTTP.MaxBody)
 }
 
 func tooLarge(desc *appfile.App) *failure {

@@ -20,6 +20,9 @@ type hostRule struct {
 // allows reports whether a request with this Host header is answered. An empty
 // one is: only HTTP/1.0 clients send it, and no browser is one.
 func (h hostRule) allows(header string) bool {
+	if _, port, err := net.SplitHostPort(header); err == nil && strings.Trim(port, "0123456789") != "" {
+		return false // apps build addresses of it
+	}
 	host := hostName(header)
 	if host == "" || host == "localhost" || (h.self != "" && host == h.self) || h.named(host) {
 		return true

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -58,7 +57,7 @@ func TestMain(m *testing.M) {
 // end.
 func leftGoroutines() string {
 	var left string
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); runtime.Gosched() {
 		buf := make([]byte, 1<<20)
 		left = ""
 		for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
@@ -86,12 +85,15 @@ func residentApp() {
 	if slices.Contains(os.Args, "deaf") {
 		select {}
 	}
+	a := &testApp{release: make(chan struct{})}
+	if at := slices.Index(os.Args, "version"); at > 0 {
+		a.version = readVersion(os.Args[at+1])
+	}
 	l, err := net.Listen(network, addr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	a := &testApp{release: make(chan struct{})}
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -104,6 +106,17 @@ func residentApp() {
 	}
 }
 
+// readVersion returns what a source holds, and ends the program for one that is
+// broken.
+func readVersion(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil || strings.HasPrefix(string(text), "broken") {
+		fmt.Fprintln(os.Stderr, "source is", string(text), err)
+		os.Exit(4)
+	}
+	return string(text)
+}
+
 func oneshotApp() {
 	fmt.Fprintln(os.Stderr, "pid", os.Getpid(), "args", strings.Join(os.Args[1:], " "))
 	(&testApp{}).serve(struct {
@@ -114,7 +127,10 @@ func oneshotApp() {
 
 // testApp answers by PATH_INFO; what it does not know it answers with the
 // parameters as JSON.
-type testApp struct{ release chan struct{} }
+type testApp struct {
+	release chan struct{}
+	version string
+}
 
 func (a *testApp) serve(conn io.ReadWriter) {
 	request, err := scgi.ReadRequest(conn)
@@ -158,6 +174,18 @@ func (a *testApp) serve(conn io.ReadWriter) {
 		io.WriteString(conn, "Content-Type: text/plain\n\nhalf")
 		fmt.Fprintln(os.Stderr, "half sent")
 		io.Copy(io.Discard, conn)
+	case "/version":
+		io.Copy(io.Discard, body)
+		io.WriteString(conn, "Content-Type: text/plain\n\n"+a.version)
+	case "/until": // a file is there
+		io.WriteString(conn, "Content-Type: text/plain\n\nbegin ")
+		for {
+			if _, err := os.Stat(query); err == nil {
+				break
+			}
+			runtime.Gosched()
+		}
+		io.WriteString(conn, "end")
 	case "/die":
 		fmt.Fprintln(os.Stderr, "dying of <b>shame</b>\x1b[31m")
 		os.Exit(3)
@@ -247,7 +275,7 @@ func (s *site) raw(request string) string {
 		s.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := io.WriteString(conn, request); err != nil {
 		s.t.Fatal(err)
 	}
@@ -376,56 +404,4 @@ func (t *transcript) pids() []int {
 		list = append(list, pid)
 	}
 	return list
-}
-
-// newDesc returns a description with the defaults that matter here.
-func newDesc(name, mount string) *appfile.App {
-	return &appfile.App{
-		APIVersion: appfile.APIVersion, Name: name, Description: name, Protocol: appfile.SCGI, Index: 1,
-		Run: appfile.Run{
-			Directory: "/", Umask: 0o027, MaxConcurrent: 16, Instances: 1,
-			RequestTimeout: time.Minute, StartTimeout: 20 * time.Second, StopSignal: "TERM", StopTimeout: 10 * time.Second,
-			Restart: appfile.Restart{Policy: appfile.RestartAlways, Delay: time.Millisecond, MaxDelay: time.Second, Burst: 5, Window: time.Minute},
-		},
-		HTTP: appfile.HTTP{
-			Mount: mount, RedirectBare: true, MaxBody: 10 << 20, Buffering: true,
-			Timeouts: appfile.Timeouts{Connect: 20 * time.Second, Send: 20 * time.Second, Read: 20 * time.Second},
-		},
-		Log: appfile.Log{MaxSize: 1 << 20},
-	}
-}
-
-// oneshotDesc is an app that is started for each request.
-func oneshotDesc(name, mount string) *appfile.App {
-	a := newDesc(name, mount)
-	a.Type = appfile.TypeCGI
-	a.Instances = []*appfile.App{a}
-	return a
-}
-
-// residentDesc is an app that listens on a socket in a temporary folder.
-func residentDesc(t *testing.T, name, mount string, words ...string) *appfile.App {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := newDesc(name, mount)
-	a.Type = appfile.TypeServer
-	a.Listen.Unix = filepath.Join(t.TempDir(), "s")
-	a.Run.Env = map[string]string{roleVariable: "resident"}
-	a.Run.Command = append([]string{self, a.Listen.Unix}, words...)
-	a.Instances = []*appfile.App{a}
-	return a
-}
-
-// freePort returns an address of the loopback that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -38,6 +38,9 @@ func Notes(apps []*appfile.App) []string {
 		if a.Run.Mode == appfile.RunResident && !listensItself(a) {
 			fields = append(fields, "run.mode")
 		}
+		if a.Protocol != appfile.SCGI {
+			fields = append(fields, "protocol")
+		}
 		if a.WSGI.Server == appfile.WSGIUWSGI {
 			fields = append(fields, "wsgi.server")
 		}

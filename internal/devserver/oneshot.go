@@ -55,6 +55,9 @@ func (o *oneshot) run(ctx context.Context, hurry <-chan struct{}) {
 	o.running.Wait()
 }
 
+// facts returns nothing: what there is to say is about one request's program.
+func (o *oneshot) facts() []fact { return nil }
+
 // connect starts the program, once there are fewer than run.max_concurrent.
 func (o *oneshot) connect(ctx context.Context, limit time.Duration) (*link, error) {
 	timer := time.NewTimer(limit)
@@ -100,7 +103,7 @@ func (o *oneshot) start() (*link, error) {
 	}
 	conn := &closeNotifier{Conn: ours, closed: make(chan struct{})}
 	o.running.Go(func() { o.watch(proc, conn.closed) })
-	return &link{Conn: conn, gone: proc.done}, nil
+	return &link{Conn: conn, gone: proc.done, how: func() string { return proc.how }}, nil
 }
 
 // watch waits for the program and ends it where it does not end by itself: in

@@ -75,6 +75,19 @@ type appLog struct {
 	file *logFile // nil for none
 }
 
+// open starts the log file in a folder, unless there is one already.
+func (l *appLog) open(dir string, maxSize int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		l.file.max = maxSize
+		return nil
+	}
+	var err error
+	l.file, err = openLog(dir, l.name, maxSize)
+	return err
+}
+
 // add takes one line of the app's output.
 func (l *appLog) add(text string) {
 	l.terminal.line(l.name, text)

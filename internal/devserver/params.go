@@ -85,6 +85,9 @@ func headerParams(header http.Header) []scgi.Header {
 	return list
 }
 
+// Passes reports whether a request field of this name becomes an HTTP_ parameter.
+func Passes(name string) bool { return !isPrivateField(http.CanonicalHeaderKey(name)) }
+
 // isPrivateField reports whether a request field, in canonical form, does not
 // become a parameter.
 func isPrivateField(field string) bool {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,7 +26,7 @@ func TestCrashAndRestart(t *testing.T) {
 	}
 	s.output.await(t, "ready on", 2)
 	s.params("/blog/x")
-	s.output.await(t, "exited with status 3; next start in 1ms", 1)
+	s.output.await(t, "exited with status 3; next start in ", 1)
 }
 
 // While a program is down the page says so and when it is back.
@@ -34,11 +35,17 @@ func TestDown(t *testing.T) {
 	desc.Run.Restart.Delay, desc.Run.Restart.MaxDelay = time.Hour, time.Hour
 	s := start(t, desc)
 	s.get("/blog/die")
-	s.output.await(t, "next start in 1h0m0s", 1)
+	s.output.await(t, "next start in ", 1)
 	response, body := s.get("/blog/x")
-	if response.StatusCode != 503 || response.Header.Get("Retry-After") != "3600" || !strings.Contains(body, "blog exited with status 3") || !strings.Contains(body, "dying of") {
+	if response.StatusCode != 503 || !isNumber(response.Header.Get("Retry-After"), 3000, 3600) || !strings.Contains(body, "blog exited with status 3") || !strings.Contains(body, "dying of") {
 		t.Errorf("%s %v\n%s", response.Status, response.Header, body)
 	}
+}
+
+// isNumber reports whether a text is a number from low to high.
+func isNumber(text string, low, high int) bool {
+	n, err := strconv.Atoi(text)
+	return err == nil && low <= n && n <= high
 }
 
 func TestRestartPolicies(t *testing.T) {
@@ -54,7 +61,7 @@ func TestRestartPolicies(t *testing.T) {
 	s.get("/never/die")
 	s.output.await(t, "run.restart.policy is never, so it stays down", 1)
 	s.output.await(t, "run.restart.policy is on-failure, so it stays down", 1)
-	s.output.await(t, "exited with status 1; next start in 1h0m0s, failing", 1)
+	s.output.await(t, ", failing", 1)
 	for target, want := range map[string]string{"/never/": "exited with status 3", "/failing/": "exited with status 1", "/clean/": "exited with status 0"} {
 		if response, body := s.get(target); response.StatusCode != 503 || !strings.Contains(body, want) {
 			t.Errorf("%s: %s\n%s", target, response.Status, body)
@@ -268,7 +275,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 	defer taken.Close()
 	fcgi := oneshotDesc("blog", "/blog/")
-	fcgi.Protocol = appfile.FastCGI
+	fcgi.Type, fcgi.Protocol = appfile.TypeServer, appfile.FastCGI
 	secret := oneshotDesc("blog", "/blog/")
 	secret.Run.Secrets = map[string]appfile.Secret{"KEY": {File: "/no/such/file"}}
 	for want, change := range map[string]func(*Config){

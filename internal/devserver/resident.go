@@ -15,6 +15,9 @@ import (
 	"scgikit/internal/appfile"
 )
 
+// shownTime is what the times of starts are rounded to.
+const shownTime = 100 * time.Millisecond
+
 // probeInterval is the time between two looks whether a program listens yet.
 const probeInterval = 20 * time.Millisecond
 
@@ -46,8 +49,10 @@ type instance struct {
 	mu      sync.Mutex
 	state   state
 	changed chan struct{} // closed at the next change of state
-	why     string        // how it ended last: "exited with status 1"
+	why     string        // in waiting and ended: how it ended, "exited with status 1"
 	until   time.Time     // in waiting: the next start
+	lastEnd string        // how it ended last, also while it runs again
+	starts  int
 }
 
 func newInstance(desc *appfile.App, p *program, s *spawner) *instance {
@@ -64,12 +69,11 @@ func (r *resident) run(ctx context.Context, hurry <-chan struct{}) {
 }
 
 // connect takes the instances in turn and leaves out those that do not answer,
-// as the web servers do with a backend that refuses.
+// as the web servers do with a backend that refuses. Where none is ready and one
+// is starting, the request is held until that is decided.
 func (r *resident) connect(ctx context.Context, limit time.Duration) (*link, error) {
-	first := int(r.next.Add(1) - 1)
 	var problem error
-	for n := range r.instances {
-		i := r.instances[(first+n)%len(r.instances)]
+	for _, i := range r.inTurn() {
 		conn, err := i.connect(ctx, limit)
 		if err == nil {
 			return conn, nil
@@ -85,9 +89,26 @@ func (r *resident) connect(ctx context.Context, limit time.Duration) (*link, err
 	return nil, problem
 }
 
+// inTurn returns the instances as this request tries them: those that are
+// starting come last, because trying one is waiting for it.
+func (r *resident) inTurn() []*instance {
+	first := int(r.next.Add(1) - 1)
+	list := make([]*instance, 0, len(r.instances))
+	var later []*instance
+	for n := range r.instances {
+		i := r.instances[(first+n)%len(r.instances)]
+		if now, _, _ := i.look(); now == starting {
+			later = append(later, i)
+			continue
+		}
+		list = append(list, i)
+	}
+	return append(list, later...)
+}
+
+// connect waits as long as the program is starting: run ends that state in
+// run.start_timeout, once what ran before it is gone.
 func (i *instance) connect(ctx context.Context, limit time.Duration) (*link, error) {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
 	for {
 		now, changed, down := i.look()
 		switch now {
@@ -99,8 +120,6 @@ func (i *instance) connect(ctx context.Context, limit time.Duration) (*link, err
 		}
 		select {
 		case <-changed:
-		case <-timer.C:
-			return nil, &downError{reason: fmt.Sprintf("%s has started and does not listen on %s yet", i.desc.Service(), i.desc.Addr()), retry: time.Second}
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -138,10 +157,43 @@ func (i *instance) look() (state, <-chan struct{}, *downError) {
 	return i.state, i.changed, down
 }
 
+// facts returns what an error page says about the programs.
+func (r *resident) facts() []fact {
+	var list []fact
+	for _, i := range r.instances {
+		list = append(list, i.facts()...)
+	}
+	return list
+}
+
+func (i *instance) facts() []fact {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	text := ""
+	switch i.state {
+	case starting:
+		text = "starting"
+	case ready:
+		text = "running, and listens on " + i.desc.Addr().String()
+	case waiting:
+		text = "down; next start in " + max(time.Until(i.until), 0).Round(shownTime).String()
+	case ended:
+		text = "down for good, as run.restart.policy says; a change of its source starts it again"
+	}
+	list := []fact{{"State of " + i.desc.Service(), fmt.Sprintf("%s; started %d times", text, i.starts)}}
+	if i.lastEnd != "" {
+		list = append(list, fact{"Last end", i.lastEnd})
+	}
+	return list
+}
+
 func (i *instance) set(s state, why string, until time.Time) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.state, i.why, i.until = s, why, until
+	if why != "" {
+		i.lastEnd = why
+	}
 	close(i.changed)
 	i.changed = make(chan struct{})
 }
@@ -149,27 +201,28 @@ func (i *instance) set(s state, why string, until time.Time) {
 // run starts the program, again and again as run.restart says, until the
 // context ends; then it stops it.
 func (i *instance) run(ctx context.Context, hurry <-chan struct{}) {
-	rule := restarts{rule: i.desc.Run.Restart}
+	rule := newRestarts(i.desc.Run.Restart)
 	for ctx.Err() == nil {
 		began := time.Now()
 		how, clean := i.once(ctx, hurry)
 		if ctx.Err() != nil {
 			break
 		}
-		next := rule.ended(time.Now(), time.Since(began), clean)
-		if !next.again {
+		again, at, failing := rule.Ended(time.Now(), began, clean)
+		if !again {
 			i.log.say("%s; run.restart.policy is %s, so it stays down", how, i.desc.Run.Restart.Policy)
 			i.set(ended, how, time.Time{})
 			<-ctx.Done()
 			break
 		}
 		note := ""
-		if next.failing {
+		if failing {
 			note = ", failing"
 		}
-		i.log.say("%s; next start in %v%s", how, next.after, note)
-		i.set(waiting, how, time.Now().Add(next.after))
-		timer := time.NewTimer(next.after)
+		pause := time.Until(at)
+		i.log.say("%s; next start in %v%s", how, max(pause, 0).Round(shownTime), note)
+		i.set(waiting, how, at)
+		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -192,6 +245,9 @@ func (i *instance) once(ctx context.Context, hurry <-chan struct{}) (how string,
 	if err != nil {
 		return "can not start: " + err.Error(), false
 	}
+	i.mu.Lock()
+	i.starts++
+	i.mu.Unlock()
 	if problem := i.awaitReady(ctx, proc); problem != "" {
 		proc.stop(i.stopSignal(), i.desc.Run.StopTimeout, hurry)
 		return problem, false

@@ -12,50 +12,6 @@ import (
 	"scgikit/internal/appfile"
 )
 
-func TestRestarts(t *testing.T) {
-	rule := appfile.Restart{Policy: appfile.RestartAlways, Delay: time.Second, MaxDelay: 5 * time.Second, Burst: 4, Window: time.Minute}
-	r := restarts{rule: rule}
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	type step struct {
-		after, ran time.Duration
-		want       verdict
-	}
-	for i, s := range []step{
-		{0, 0, verdict{again: true, after: time.Second}},
-		{time.Second, 0, verdict{again: true, after: 2 * time.Second}},
-		{2 * time.Second, 0, verdict{again: true, after: 4 * time.Second}},
-		{4 * time.Second, 0, verdict{again: true, after: 5 * time.Second, failing: true}},
-		{5 * time.Second, 0, verdict{again: true, after: 5 * time.Second, failing: true}},
-		// The window moves on: only the last end is in it.
-		{58 * time.Second, 0, verdict{again: true, after: 5 * time.Second}},
-		// A long run forgives all.
-		{2 * time.Minute, 2 * time.Minute, verdict{again: true, after: time.Second}},
-	} {
-		now = now.Add(s.after)
-		if got := r.ended(now, s.ran, false); got != s.want {
-			t.Errorf("step %d: %+v, want %+v", i, got, s.want)
-		}
-	}
-	for _, want := range []struct {
-		policy appfile.RestartPolicy
-		clean  bool
-		again  bool
-	}{
-		{appfile.RestartAlways, true, true},
-		{appfile.RestartAlways, false, true},
-		{appfile.RestartOnFailure, true, false},
-		{appfile.RestartOnFailure, false, true},
-		{appfile.RestartNever, true, false},
-		{appfile.RestartNever, false, false},
-	} {
-		rule.Policy = want.policy
-		r := restarts{rule: rule}
-		if got := r.ended(now, 0, want.clean); got.again != want.again {
-			t.Errorf("%s, clean %v: %+v", want.policy, want.clean, got)
-		}
-	}
-}
-
 func TestEnvironment(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) string {
@@ -253,6 +209,7 @@ func TestNotes(t *testing.T) {
 	text := `apiVersion: scgikit/v1
 name: shop
 type: wsgi
+protocol: fastcgi
 run: {mode: resident, user: shop, nice: -5, limits: {nofile: 100, nproc: 100}}
 wsgi: {module: "shop.wsgi:application", server: uwsgi, workers: 2}
 listen: {tcp: "127.0.0.1:8041"}
@@ -272,7 +229,7 @@ http: {mount: /blog/}
 	}
 	want := []string{
 		"blog: not applied here: run.limits.nofile, run.limits.nproc, run.nice",
-		"shop: not applied here: http.relative_redirects, run.limits.nproc, run.mode, run.nice, wsgi.server, wsgi.workers",
+		"shop: not applied here: http.relative_redirects, protocol, run.limits.nproc, run.mode, run.nice, wsgi.server, wsgi.workers",
 	}
 	if got := Notes(project.Apps); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

@@ -62,9 +62,7 @@ func quoting(p Platform) any {
 		return quote.Systemd
 	case Launchd:
 		return quote.Plist
-	case OpenRC:
-		return shTwice
-	case SysV, RCD:
+	case OpenRC, SysV, RCD:
 	}
 	return quote.Sh
 }

@@ -178,9 +178,11 @@ func TestShells(t *testing.T) {
 // each evaluation that it goes through.
 func TestShellWords(t *testing.T) {
 	dash := need.Program(t, "dash")
-	each(t, []Platform{OpenRC, RCD}, func(t *testing.T, _ Platform, c Config, text string) {
-		line := regexp.MustCompile(`(?m)^command_args=.*$`).FindString(text)
-		out, err := exec.CommandContext(t.Context(), dash, "-c", line+"\neval \"printf '%s\\n' $command_args\"").Output()
+	// openrc evaluates words, rc.subr one text.
+	evaluations := map[Platform]string{OpenRC: `eval printf "'%s\n'" $command_args`, RCD: `eval "printf '%s\n' $command_args"`}
+	each(t, []Platform{OpenRC, RCD}, func(t *testing.T, p Platform, c Config, text string) {
+		lines := regexp.MustCompile(`(?m)^(dir|command_args)=.*$`).FindAllString(text, -1)
+		out, err := exec.CommandContext(t.Context(), dash, "-c", strings.Join(append(lines, evaluations[p]), "\n")).Output()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ import (
 )
 
 // startTime is how long the programs of an example may take to answer.
-const startTime = 30 * time.Second
+const startTime = 2 * time.Minute
 
 // exampleRun says how an example is run here, and what must come back.
 type exampleRun struct {

@@ -24,10 +24,13 @@ vars: {blog: /data/blog}
 `
 
 // endless are commands that serve, ask a server, follow a log, tell a service
-// something, or open something on a screen. Of their examples only the flags are checked: "-h"
+// something, look at the machine itself, or open something on a screen. Of their examples only the flags are checked: "-h"
 // behind them shows help once all flags have been understood. TestExamplesRun
 // runs dev.
-var endless = regexp.MustCompile(`^scgikit (dev|logs|reload|request|restart|service|signal|start|status|stop|supervise) `)
+var endless = regexp.MustCompile(`^scgikit (dev|doctor|logs|reload|request|restart|service|signal|start|status|stop|supervise) `)
+
+// takesAway are commands about what is installed in the folder package.
+var takesAway = regexp.MustCompile(`^scgikit (installed|rollback|uninstall) `)
 
 // TestHelpExamples runs every example that a command's help begins with.
 func TestHelpExamples(t *testing.T) {
@@ -49,7 +52,10 @@ func TestHelpExamples(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "apps", "blog.yaml"), []byte(helpProject), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			runHelp(t, bin, dir, "scgikit -q generate")
+			runHelp(t, bin, dir, "scgikit -q generate && mkdir package")
+			if takesAway.MatchString(example + " ") {
+				runHelp(t, bin, dir, "scgikit -q install nginx --yes --root package --host debian")
+			}
 			line, _, _ := strings.Cut(strings.ReplaceAll(example, "/tmp/", dir+"/"), " && man -l")
 			if endless.MatchString(line + " ") {
 				line += " -h"

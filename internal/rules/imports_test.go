@@ -18,6 +18,8 @@ var mayImport = map[string][]string{
 	"internal/accounts":  {},
 	"internal/djberr":    {},
 	"internal/printable": {},
+	"internal/doctor":    {},
+	"internal/fastcgi":   {},
 	"internal/fileset":   {},
 	"internal/lean":      {},
 	"internal/loopback":  {},
@@ -30,6 +32,7 @@ var mayImport = map[string][]string{
 	"internal/appfile":    {"internal/diag"},
 	"internal/chainload":  {"internal/accounts", "internal/djberr"},
 	"internal/inetdconf":  {},
+	"internal/layout":     {"internal/appfile", "internal/diag"},
 	"internal/logread":    {"internal/tai64n"},
 	"internal/osservice":  {"internal/quote"},
 	"internal/servicedir": {"internal/tai64n"},
@@ -37,28 +40,35 @@ var mayImport = map[string][]string{
 
 	// Floor 2: from a description to files, and what is done with the files.
 	"generate":           {"internal/appfile", "internal/diag", "internal/fileset", "internal/inetdconf", "internal/quote", "templates"},
-	"bridge":             {"internal/scgi"},
+	"bridge":             {"internal/fastcgi", "internal/lean", "internal/scgi"},
 	"internal/deploy":    {"internal/fileset"},
+	"internal/importer":  {"internal/appfile", "internal/diag", "internal/inetdconf", "internal/printable"},
+	"internal/flow":      {"generate", "internal/appfile"},
+	"internal/install":   {"internal/fileset", "internal/servicedir"},
+	"internal/lineage":   {"generate", "internal/appfile", "internal/fileset"},
 	"internal/verify":    {"internal/fileset", "internal/inetdconf", "internal/webserver"},
 	"internal/webserver": {"internal/fileset", "internal/loopback", "internal/quote"},
-	"internal/devserver": {"internal/appfile", "internal/scgi"},
+	"internal/devserver": {"internal/appfile", "internal/scgi", "supervise"},
 	"supervise":          {"internal/accounts", "internal/lean", "internal/printable", "internal/servicedir", "internal/tai64n", "logrotate"},
 
 	// Floor 3: programs.
 	"cmd/scgikit":     {anything},
-	"cmd/scgi-run":    {"bridge", "internal/chainload", "internal/djberr", "internal/lean", "internal/printable", "internal/servicedir", "internal/tai64n", "logrotate", "supervise"},
+	"cmd/scgi-run":    {"bridge", "internal/accounts", "internal/chainload", "internal/djberr", "internal/lean", "internal/printable", "internal/servicedir", "internal/tai64n", "logrotate", "supervise"},
+	"bench/bridge":    {"bench/measure", "internal/loopback", "internal/scgi"},
 	"bench/faults":    {"internal/need", "internal/supervisetest"},
 	"bench/generate":  {"bench/measure"},
 	"bench/logrotate": {"bench/measure"},
 	"bench/measure":   {},
 	"bench/startup":   {"bench/measure"},
 	"bench/supervise": {"bench/measure"},
+	"bench/wsgi":      {"bench/measure"},
 	"scripts/testsum": {},
 
 	// For tests alone.
 	"internal/crashtest":     {anything},
 	"internal/multilogtest":  {anything},
 	"internal/need":          {},
+	"internal/selftest":      {},
 	"internal/rules":         {anything},
 	"internal/servertest":    {anything},
 	"internal/supervisetest": {anything},
@@ -71,7 +81,7 @@ var testsToo = []string{"bench/faults"}
 
 // testsOnly are imported by test files and by each other, and by nothing that
 // is shipped.
-var testsOnly = []string{"internal/crashtest", "internal/multilogtest", "internal/need", "internal/rules", "internal/servertest", "internal/supervisetest"}
+var testsOnly = []string{"internal/crashtest", "internal/multilogtest", "internal/need", "internal/rules", "internal/selftest", "internal/servertest", "internal/supervisetest"}
 
 func TestImports(t *testing.T) {
 	seen := make(map[string]bool)
@@ -106,6 +116,7 @@ func TestImports(t *testing.T) {
 // is a decision of docs/adr.
 var mayDepend = map[string][]string{
 	"internal/appfile":    {"go.yaml.in/yaml/v4"},
+	"internal/layout":     {"go.yaml.in/yaml/v4"},
 	"generate":            {"github.com/Masterminds/sprig/v3"},
 	"cmd/scgikit":         {"github.com/klauspost/compress/zstd", "github.com/rogpeppe/go-internal/diff", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v4", "golang.org/x/sys"},
 	"cmd/scgi-run":        {"golang.org/x/sys"},
@@ -119,6 +130,7 @@ var mayDepend = map[string][]string{
 	"internal/logread":    {"github.com/klauspost/compress/zstd", "golang.org/x/sys"},
 	"bench/logrotate":     {"golang.org/x/sys"},
 	"bench/supervise":     {"golang.org/x/sys"},
+	"bench/wsgi":          {"golang.org/x/sys"},
 	"internal/scgi":       {"golang.org/x/sys"},
 	"internal/devserver":  {"golang.org/x/sys"},
 	"internal/deploy":     {"golang.org/x/sys"},

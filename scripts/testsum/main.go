@@ -1,7 +1,8 @@
 // Command testsum runs "go test -json" with its arguments and shows what a
 // person wants to see of it: one line a package, the whole output of what
 // failed, and at the end every skipped test with its reason, so that a test
-// that did not run is never taken for one that passed.
+// that did not run is never taken for one that passed, and what tests say in an
+// attribute named "sum".
 package main
 
 import (

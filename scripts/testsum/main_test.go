@@ -11,8 +11,13 @@ const events = `{"Action":"start","Package":"p"}
 {"Action":"run","Package":"p","Test":"TestGood"}
 {"Action":"output","Package":"p","Test":"TestGood","Output":"=== RUN   TestGood\n"}
 {"Action":"output","Package":"p","Test":"TestGood","Output":"    a_test.go:3: chatter\n"}
+{"Action":"attr","Package":"p","Test":"TestGood","Key":"sum","Value":"3 of 3 answer"}
+{"Action":"output","Package":"p","Test":"TestGood","Output":"=== ATTR  TestGood sum 3 of 3 answer\n"}
+{"Action":"attr","Package":"p","Test":"TestGood","Key":"other","Value":"of no interest"}
 {"Action":"pass","Package":"p","Test":"TestGood","Elapsed":0}
 {"Action":"output","Package":"p","Test":"TestBad","Output":"=== RUN   TestBad\n"}
+{"Action":"attr","Package":"p","Test":"TestBad","Key":"sum","Value":"1 of 2 answers"}
+{"Action":"output","Package":"p","Test":"TestBad","Output":"=== ATTR  TestBad sum 1 of 2 answers\n"}
 {"Action":"output","Package":"p","Test":"TestBad","Output":"    a_test.go:7: got 1, want 2\n"}
 {"Action":"output","Package":"p","Test":"TestBad","Output":"--- FAIL: TestBad (0.00s)\n"}
 {"Action":"fail","Package":"p","Test":"TestBad","Elapsed":0}
@@ -44,6 +49,8 @@ not JSON at all
 FAIL	q [build failed]
 ok  	r	0.1s
 SKIP 4, nginx is not on this machine: p TestLeftOut, p TestB, p TestC, …
+3 of 3 answer
+1 of 2 answers
 tests: 1 passed, 2 failed, 4 skipped
 `
 

@@ -17,7 +17,13 @@ type event struct {
 	Package string
 	Test    string
 	Output  string
+	Key     string // of an attribute
+	Value   string
 }
+
+// sumKey is the attribute of a test (testing.T.Attr) whose values are shown at
+// the end: what it counted, which nobody would see of a test that passes.
+const sumKey = "sum"
 
 // summary collects the events of one run.
 type summary struct {
@@ -28,6 +34,7 @@ type summary struct {
 	failedIn       map[string]bool // packages with a test that failed
 	skipped        int
 	skips          map[string][]string // the tests that were skipped, by reason
+	sums           []string
 }
 
 // add takes one event, and writes what is to be seen at once.
@@ -37,6 +44,10 @@ func (s *summary) add(e event) {
 		fmt.Fprint(s.w, e.Output)
 	case "output":
 		s.keep(e)
+	case "attr":
+		if e.Key == sumKey {
+			s.sums = append(s.sums, e.Value)
+		}
 	case "pass":
 		s.take(e)
 		if e.Test != "" {
@@ -105,8 +116,8 @@ func (s *summary) skip(e event) {
 	s.skipped++
 }
 
-// finish writes the last lines: each reason to skip with its tests, then the
-// counts.
+// finish writes the last lines: each reason to skip with its tests, what tests
+// counted, then the counts.
 func (s *summary) finish() {
 	for _, why := range slices.Sorted(maps.Keys(s.skips)) {
 		tests := s.skips[why]
@@ -115,6 +126,9 @@ func (s *summary) finish() {
 			fmt.Fprint(s.w, ", …")
 		}
 		fmt.Fprintln(s.w)
+	}
+	for _, sum := range s.sums {
+		fmt.Fprintln(s.w, sum)
 	}
 	fmt.Fprintf(s.w, "tests: %d passed, %d failed, %d skipped\n", s.passed, s.failed, s.skipped)
 }
@@ -126,7 +140,7 @@ var (
 	// packageLine is go test's result of one package.
 	packageLine = regexp.MustCompile(`^(ok  |FAIL|\?   )\t`)
 	// progressLine says that a test runs, which is of no interest afterwards.
-	progressLine = regexp.MustCompile(`^=== (RUN|PAUSE|CONT|NAME) `)
+	progressLine = regexp.MustCompile(`^=== (RUN|PAUSE|CONT|NAME|ATTR) `)
 	// skipLine is where a skipped test says why: "    file_test.go:12: text".
 	skipLine = regexp.MustCompile(`(?m)^ +\S+_?\w*\.go:\d+: (.*)$`)
 )

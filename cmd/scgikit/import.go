@@ -1,0 +1,316 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"scgikit/generate"
+	"scgikit/internal/importer"
+	"scgikit/internal/inetdconf"
+)
+
+// importFlags are the flags of import.
+type importFlags struct {
+	dialect                string
+	mounts, listens, users []string
+	name                   string
+	env                    []string
+	secretsDir             string
+	out                    string
+	force, strict          bool
+}
+
+func newImportCmd(e *env) *cobra.Command {
+	var f importFlags
+	kinds := importer.Kind("").Values()
+	cmd := &cobra.Command{
+		Use:   "import KIND PATH",
+		Short: "read an existing set-up into a description",
+		Long: `Reads a set-up that exists into descriptions, and says line by line what they
+can not carry. KIND is one of
+  inetd        inetd.conf, as the inetd of --dialect reads it
+  xinetd       xinetd.conf, a file of xinetd.d, or that folder
+  daemontools  a service folder, or a folder of them
+  runit        the same for runsvdir
+  s6           the same for s6-svscan
+  procfile     a Procfile, with the .env beside it
+  systemd      a .service or .socket, or a folder of them, with drop-ins
+  supervisord  supervisord.conf, with what it includes
+
+Nothing is changed but what --out names. What a description needs and the set-up
+does not say is a placeholder, and told of. The messages are on standard error:
+  lost      the set-up says it, and the description can not
+  assumed   the description needs it, and the set-up does not say it
+  secret    a value that looks like a secret would stand in the description
+  skipped   no service: a comment, one that is off, one that is built in
+  refused   a service that is not imported, and why`,
+		Example: "  scgikit import daemontools deploy/daemontools/blog --mount /blog/",
+		GroupID: groupDescribe,
+		Args:    wants(2, 2),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			return kinds, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if !slices.Contains(kinds, args[0]) {
+				return usagef("KIND is one of: "+strings.Join(kinds, ", "), "there is no kind %q", args[0])
+			}
+			return e.importSetup(importer.Kind(args[0]), args[1], &f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.dialect, "dialect", "", "inetd: the `PROGRAM` that reads the file: "+strings.Join(inetdconf.Dialect("").Values(), ", "))
+	flags.StringArrayVar(&f.mounts, "mount", nil, "where the web server has the app: `[NAME=]PATH`; repeatable")
+	flags.StringArrayVar(&f.listens, "listen", nil, "where the program listens: `[NAME=]ADDRESS`, host:port or unix:/path; repeatable")
+	flags.StringArrayVar(&f.users, "user", nil, "the user where the set-up names none: `[NAME=]USER`; repeatable")
+	flags.StringVar(&f.name, "name", "", "`NAME` of the app, where there is one")
+	flags.StringArrayVar(&f.env, "env", nil, "supervisord: `NAME=VALUE` for %(ENV_NAME)s; repeatable")
+	flags.StringVar(&f.secretsDir, "secrets-dir", "", "variables that look like secrets become references to files of that name in `DIR`")
+	flags.StringVar(&f.out, "out", "", "`FILE` to write, or a folder that gets NAME.yaml for each app; default is standard output")
+	flags.BoolVar(&f.force, "force", false, "overwrite files that are there")
+	flags.BoolVar(&f.strict, "strict", false, "fail where anything is lost or refused")
+	return cmd
+}
+
+// appValue is a value that may be for one app alone.
+var appValue = regexp.MustCompile(`^([a-z][a-z0-9-]*)=`)
+
+func byApp(values []string) map[string]string {
+	out := make(map[string]string)
+	for _, v := range values {
+		name := ""
+		if m := appValue.FindStringSubmatch(v); m != nil {
+			name, v = m[1], v[len(m[0]):]
+		}
+		out[name] = v
+	}
+	return out
+}
+
+// options makes the importer's options of the flags.
+func (f *importFlags) options() (*importer.Options, error) {
+	o := &importer.Options{
+		Dialect: inetdconf.Dialect(f.dialect), Mounts: byApp(f.mounts), Listens: byApp(f.listens), Users: byApp(f.users),
+		Name: f.name, SecretsDir: f.secretsDir, Env: make(map[string]string), Targets: generate.OptionTypes(),
+	}
+	for _, pair := range f.env {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return nil, usagef("", "--env %q is no NAME=VALUE", pair)
+		}
+		o.Env[name] = value
+	}
+	return o, nil
+}
+
+func (e *env) importSetup(kind importer.Kind, name string, f *importFlags) error {
+	o, err := f.options()
+	if err != nil {
+		return err
+	}
+	dialects := inetdconf.Dialect("").Values()
+	switch {
+	case kind == importer.Inetd && !slices.Contains(dialects, f.dialect):
+		return usagef("--dialect takes "+strings.Join(dialects, ", "), "inetd needs --dialect: each inetd reads the same lines in another way")
+	case kind != importer.Inetd && f.dialect != "":
+		return usagef("", "--dialect is for inetd")
+	}
+	whole, err := filepath.Abs(e.path(name))
+	if err != nil {
+		return err
+	}
+	inRoot := strings.TrimPrefix(filepath.ToSlash(whole), "/")
+	if inRoot == "" {
+		inRoot = "."
+	}
+	result, err := importer.Read(kind, os.DirFS("/"), inRoot, name, o)
+	if err != nil {
+		return err
+	}
+	e.showNotes(result.Notes)
+	if err := knownApps(result, o); err != nil {
+		return err
+	}
+	if len(result.Apps) == 0 {
+		return e.nothingImported(name, result)
+	}
+	files, err := e.writeImported(result.Apps, f)
+	if err != nil {
+		return err
+	}
+	if err := e.result(importJSON{Apps: result.Apps, Files: files, Notes: result.Notes}, func(w io.Writer) error {
+		return showImported(w, result.Apps, files)
+	}); err != nil {
+		return err
+	}
+	e.say("%s: %s", plural(len(result.Apps), "app"), countNotes(result.Notes))
+	if f.strict && slices.ContainsFunc(result.Notes, func(n importer.Note) bool { return n.Class == importer.Lost || n.Class == importer.Refused }) {
+		return failf(exitInvalid, "", "not everything is imported; --strict takes nothing less")
+	}
+	return nil
+}
+
+// importJSON is the result with -o json; its keys only grow.
+type importJSON struct {
+	Apps  []importer.Description `json:"apps"`
+	Files []string               `json:"files"` // what --out has written
+	Notes []importer.Note        `json:"notes"`
+}
+
+// showNotes tells what a person has to know. With -q only the services that are
+// not there are told of.
+func (e *env) showNotes(notes []importer.Note) {
+	last := ""
+	for _, n := range notes {
+		if n.String() == last {
+			continue // the same of another app
+		}
+		last = n.String()
+		if e.settings.LogLevel == "error" && n.Class != importer.Refused {
+			continue
+		}
+		fmt.Fprintln(e.stderr, visible(n.String()))
+		if n.Hint != "" {
+			fmt.Fprintln(e.stderr, visible("    hint: "+n.Hint))
+		}
+	}
+}
+
+func countNotes(notes []importer.Note) string {
+	var parts []string
+	for _, class := range []importer.Class{importer.Lost, importer.Assumed, importer.Secret, importer.Skipped, importer.Refused} {
+		n := 0
+		for i := range notes {
+			if notes[i].Class == class {
+				n++
+			}
+		}
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, class))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing lost"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// knownApps refuses flags for an app that is not there.
+func knownApps(result *importer.Result, o *importer.Options) error {
+	var known []string
+	for _, a := range result.Apps {
+		known = append(known, a.Name)
+	}
+	for _, flag := range []struct {
+		name   string
+		values map[string]string
+	}{{"mount", o.Mounts}, {"listen", o.Listens}, {"user", o.Users}} {
+		for name := range flag.values {
+			if name != "" && !slices.Contains(known, name) {
+				return usagef("the apps are: "+strings.Join(known, ", "), "--%s names the app %q, which is not there", flag.name, name)
+			}
+		}
+	}
+	return nil
+}
+
+// nothingImported fails, with the notes in the result.
+func (e *env) nothingImported(name string, result *importer.Result) error {
+	if e.settings.Output != "text" {
+		if err := e.result(importJSON{Apps: result.Apps, Files: []string{}, Notes: result.Notes}, nil); err != nil {
+			return err
+		}
+	}
+	return failf(exitFailed, "", "%s: there is nothing to import: %s", name, countNotes(result.Notes))
+}
+
+func showImported(w io.Writer, apps []importer.Description, files []string) error {
+	for _, file := range files {
+		if _, err := fmt.Fprintf(w, "create     %s\n", file); err != nil {
+			return err
+		}
+	}
+	if len(files) > 0 {
+		return nil
+	}
+	for i, a := range apps {
+		if i > 0 {
+			a.Text = "---\n" + a.Text
+		}
+		if _, err := io.WriteString(w, a.Text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeImported writes what --out asks for, and returns the files. Nothing is
+// written where one of them is there.
+func (e *env) writeImported(apps []importer.Description, f *importFlags) ([]string, error) {
+	files := []string{}
+	if f.out == "" {
+		return files, nil
+	}
+	info, err := os.Stat(e.path(f.out))
+	folder := err == nil && info.IsDir() || strings.HasSuffix(f.out, "/") || len(apps) > 1
+	for _, a := range apps {
+		file := f.out
+		if folder {
+			file = filepath.Join(f.out, a.Name+".yaml")
+		}
+		if _, err := os.Lstat(e.path(file)); err == nil && !f.force {
+			return nil, failf(exitRefused, "--force overwrites it", "%s is there already", file)
+		}
+		files = append(files, file)
+	}
+	for i, file := range files {
+		if err := e.writeDescription(file, apps[i].Text, f.force); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// writeDescription makes a file. One that is there is replaced in one step by force;
+// a link is replaced, and not followed.
+func (e *env) writeDescription(name, text string, force bool) error {
+	where := e.path(name)
+	if err := os.MkdirAll(filepath.Dir(where), 0o755); err != nil {
+		return err
+	}
+	path := where
+	if force { // what is there stays until the new one is whole
+		path = filepath.Join(filepath.Dir(where), ".scgikit-new-"+filepath.Base(where))
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	if err == nil {
+		err = file.Sync()
+	}
+	err = errors.Join(err, file.Close())
+	if err == nil && force {
+		err = os.Rename(path, where)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"syscall"
+
+	"scgikit/internal/install"
+)
+
+// change is one run of a command that changes a machine.
+type change struct {
+	env     *env
+	flags   *changeFlags
+	command string
+	machine *install.Machine
+	real    bool // the machine that runs, and no folder of files
+	live    bool // its programs are told
+	family  string
+	manual  []string     // what an administrator has to write once
+	accept  func() error // asked before anything is touched
+	shown   bool         // the plan, with the question
+	purge   bool         // records go as well, where nothing is installed
+	lock    *install.Lock
+}
+
+// openChange opens the machine.
+func (e *env) openChange(flags *changeFlags, command string) (*change, error) {
+	root := e.machineRoot()
+	m, err := install.OpenMachine(root)
+	if err != nil {
+		return nil, changeFailure(err)
+	}
+	c := &change{env: e, flags: flags, command: command, machine: m, real: isRoot(root)}
+	c.live = c.real && !flags.noActivate
+	return c, nil
+}
+
+func (c *change) close() {
+	if c.lock != nil {
+		_ = c.lock.Unlock() // the process ends anyway
+	}
+	_ = c.machine.Close() // nothing was written through it
+}
+
+// runner tells the programs of the machine.
+func (c *change) options() install.Options {
+	o := install.Options{Command: c.command}
+	if c.live {
+		family := c.family
+		if family == "" {
+			family, _ = c.machine.Recognise() // without one, the usual places
+		}
+		o.Run = (&install.Runner{Family: family, Say: c.env.say}).Run
+	}
+	return o
+}
+
+// run plans, shows, asks and applies. Where nothing is to be done, nothing is
+// written, not even a lock.
+func (c *change) run(ctx context.Context, plan func(*install.Receipt) (*install.Plan, error)) error {
+	if err := c.recover(ctx); err != nil {
+		return changeFailure(err)
+	}
+	p, err := c.plan(plan)
+	if err != nil {
+		return changeFailure(err)
+	}
+	if len(p.Refused) > 0 {
+		return changeFailure(&install.Refusal{Files: p.Refused})
+	}
+	if c.flags.dryRun || p.Empty() {
+		return c.tell(p, 0)
+	}
+	if c.accept != nil {
+		if err := c.accept(); err != nil {
+			return err
+		}
+	}
+	if err := c.confirm(ctx, p); err != nil {
+		return err
+	}
+	if c.lock == nil {
+		if c.lock, err = c.machine.Lock(); err != nil {
+			return changeFailure(err)
+		}
+	}
+	report, err := c.machine.Apply(ctx, p, c.options())
+	if err != nil {
+		return changeFailure(err)
+	}
+	for _, dir := range report.Left {
+		c.env.say("%s is left: something is in it", dir)
+	}
+	if c.purge {
+		if err := c.machine.Purge(); err != nil {
+			return changeFailure(err)
+		}
+	}
+	return c.tell(p, report.ID)
+}
+
+func (c *change) plan(plan func(*install.Receipt) (*install.Plan, error)) (*install.Plan, error) {
+	receipt, err := c.machine.Receipt()
+	if err != nil {
+		return nil, err
+	}
+	return plan(receipt)
+}
+
+// recover undoes a run that was killed, before anything is looked at.
+func (c *change) recover(ctx context.Context) error {
+	j, err := c.machine.Interrupted()
+	if err != nil || j == nil {
+		return err
+	}
+	if c.flags.dryRun {
+		c.env.say("an earlier run was cut off in the middle; a real run undoes it first")
+		return nil
+	}
+	if c.lock, err = c.machine.Lock(); err != nil {
+		return err
+	}
+	if j, err = c.machine.Recover(ctx, c.options()); err != nil {
+		return err
+	}
+	if j != nil {
+		c.env.say("an earlier run was cut off in the middle (%s); it is undone", j.Command)
+	}
+	return nil
+}
+
+// confirm shows the plan and asks.
+func (c *change) confirm(ctx context.Context, p *install.Plan) error {
+	e := c.env
+	if c.flags.yes {
+		return nil
+	}
+	if !isTerminal(e.stdin) || e.settings.NoInput || e.settings.Output != "text" {
+		return usagef("--dry-run shows it; --yes does it without asking", "%s would change this machine, and there is nobody to ask", strings.Fields(c.command)[0])
+	}
+	fmt.Fprint(e.stderr, visible(lines(p)))
+	c.shown = true
+	fmt.Fprintf(e.stderr, "scgikit: do it? [y/N] ")
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(e.stdin).ReadString('\n') // the end of the input is a no
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case word := <-answer:
+		if word == "y" || word == "yes" {
+			return nil
+		}
+	}
+	return failf(exitFailed, "", "nothing was done")
+}
+
+// lines is a plan as people see it.
+func lines(p *install.Plan) string {
+	var b strings.Builder
+	for i := range p.Actions {
+		b.WriteString(p.Actions[i].String() + "\n")
+	}
+	return b.String()
+}
+
+// actionJSON is one action. Its keys only grow.
+type actionJSON struct {
+	Op     install.Op    `json:"op"`
+	Path   string        `json:"path,omitempty"`
+	Mode   string        `json:"mode,omitempty"`
+	Owner  string        `json:"owner,omitempty"`
+	Link   string        `json:"link,omitempty"`
+	Blocks []string      `json:"blocks,omitempty"`
+	Target string        `json:"target,omitempty"`
+	Apps   []string      `json:"apps"`
+	Why    string        `json:"why,omitempty"`
+	Step   *install.Step `json:"step,omitempty"`
+}
+
+// changeJSON is the result of a command that changes a machine.
+type changeJSON struct {
+	Root        string       `json:"root"`
+	DryRun      bool         `json:"dry_run"`
+	Transaction int          `json:"transaction"` // 0: nothing was done
+	Actions     []actionJSON `json:"actions"`
+	Unchanged   int          `json:"unchanged"`
+	Left        []string     `json:"left"`
+	Manual      []string     `json:"manual"`
+}
+
+// tell is the result.
+func (c *change) tell(p *install.Plan, id int) error {
+	out := changeJSON{
+		Root: c.env.machineRoot(), DryRun: c.flags.dryRun, Transaction: id, Actions: []actionJSON{}, Unchanged: p.Unchanged,
+		Left: append([]string{}, p.Left...), Manual: append([]string{}, c.manual...),
+	}
+	var byHand []string
+	for i := range p.Actions {
+		a := &p.Actions[i]
+		j := actionJSON{Op: a.Op, Path: a.Path, Blocks: a.Blocks, Target: a.Target, Apps: append([]string{}, a.Apps...), Why: a.Why, Step: a.Step}
+		if a.Op == install.Mkdir || a.Op == install.Chmod || a.Op == install.Write || a.Op == install.Link {
+			j.Mode, j.Owner, j.Link = a.After.Mode, a.After.Owner, a.After.Link
+		}
+		out.Actions = append(out.Actions, j)
+		if a.Target != "" && !install.Activates(a.Target) && !slices.Contains(byHand, a.Target) {
+			byHand = append(byHand, a.Target)
+		}
+	}
+	err := c.env.result(out, func(w io.Writer) error {
+		if c.env.settings.LogLevel == "error" || c.shown {
+			return nil
+		}
+		_, err := io.WriteString(w, lines(p))
+		return err
+	})
+	for _, file := range p.Left {
+		c.env.say("left: %s", file)
+	}
+	if len(p.Actions) > 0 {
+		for _, line := range c.manual {
+			c.env.hint("%s", line)
+		}
+		if c.live && len(byHand) > 0 {
+			c.env.hint("%s: its files are in place, and telling it is yours", strings.Join(byHand, ", "))
+		}
+	}
+	switch {
+	case len(p.Actions) == 0 && id == 0:
+		c.env.say("nothing to do, %d unchanged", p.Unchanged)
+	case c.flags.dryRun:
+		c.env.say("%s would be done, %d unchanged", plural(len(p.Actions), "action"), p.Unchanged)
+	default:
+		c.env.say("%s done, %d unchanged; scgikit rollback %d takes it back", plural(len(p.Actions), "action"), p.Unchanged, id)
+	}
+	return err
+}
+
+// changeFailure gives errors of an install their exit codes.
+func changeFailure(err error) error {
+	if r, ok := errors.AsType[*install.Refusal](err); ok {
+		hint := "move it away, or let it be"
+		switch {
+		case slices.ContainsFunc(r.Files, func(f install.Refused) bool { return f.Other }):
+			hint = "give the app another name, or take it over from there with --take-over"
+		case !slices.ContainsFunc(r.Files, func(f install.Refused) bool { return !f.Local }):
+			hint = "scgikit diff --installed shows it; --overwrite-local replaces it, and rollback has it back; --keep-local leaves it"
+		}
+		return failf(exitRefused, hint, "%w", r)
+	}
+	if rolled, ok := errors.AsType[*install.RolledBack](err); ok && !errors.Is(err, context.Canceled) {
+		return failf(exitRolledBack, "", "%w", rolled)
+	}
+	if unsafe, ok := errors.AsType[*install.Unsafe](err); ok {
+		return failf(exitRefused, "mend its owner and mode: folders that scgikit writes to as root are root's alone", "%w", unsafe)
+	}
+	if busy, ok := errors.AsType[*install.Busy](err); ok {
+		return failf(exitRefused, "wait for it", "%w", busy)
+	}
+	if changed, ok := errors.AsType[*install.Changed](err); ok {
+		return failf(exitRefused, "look again", "%w", changed)
+	}
+	switch {
+	case errors.Is(err, install.ErrNoTransaction):
+		return failf(exitNoApp, "scgikit installed lists what there is", "%w", err)
+	case errors.Is(err, syscall.EROFS):
+		return failf(exitPermission, "", "%w", err)
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		return failf(exitPermission, "ask as root, or install below a folder of yours with --root", "%w", err)
+	}
+	return err
+}

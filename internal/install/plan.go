@@ -1,0 +1,418 @@
+package install
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Op is what an action does.
+type Op string
+
+// The operations.
+const (
+	Mkdir  Op = "mkdir"  // make a folder
+	Chmod  Op = "chmod"  // give a folder of ours its owner and mode
+	Write  Op = "write"  // put a whole file in place, in one step
+	Link   Op = "link"   // put a symbolic link in place, in one step
+	Remove Op = "remove" // remove a file or a link
+	Clear  Op = "clear"  // remove what a supervisor or a logger of ours left in a folder of ours
+	Rmdir  Op = "rmdir"  // remove an empty folder
+	Run    Op = "run"    // tell a program of the machine, see Step
+)
+
+// Action is one step of a plan.
+type Action struct {
+	Op     Op       `json:"op"`
+	Path   string   `json:"path,omitempty"`
+	Before State    `json:"before"`
+	After  State    `json:"after"`
+	Blocks []string `json:"blocks,omitempty"` // of a shared file: the apps whose blocks change
+	Target string   `json:"target,omitempty"`
+	Apps   []string `json:"apps,omitempty"`
+	Why    string   `json:"why,omitempty"`
+	Step   *Step    `json:"step,omitempty"` // of Run
+}
+
+// String is the line that people see.
+func (a *Action) String() string {
+	if a.Op == Run {
+		return a.Step.String()
+	}
+	line := fmt.Sprintf("%-6s  %s", a.Op, a.Path)
+	switch a.Op {
+	case Mkdir, Chmod, Write:
+		owner := a.After.Owner
+		if owner == "" {
+			owner = fmt.Sprintf("%d:%d", a.After.UID, a.After.GID)
+		}
+		line += fmt.Sprintf("  %s %s", a.After.Mode, owner)
+	case Link:
+		line += " -> " + a.After.Link
+	case Remove, Clear, Rmdir, Run:
+	}
+	if len(a.Blocks) > 0 {
+		line += "  (the blocks of " + strings.Join(a.Blocks, ", ") + ")"
+	}
+	if a.Why != "" {
+		line += "  (" + a.Why + ")"
+	}
+	return line
+}
+
+// Scope is what a plan is about. Nothing outside of it is touched.
+type Scope struct {
+	Targets []string // nil is every target
+	Apps    []string // nil is every app
+	Project string   // the folder of the descriptions; "" is every project
+	Former  []string // projects whose apps are this one's now
+}
+
+// another reports whether a thing belongs to an app of another project. What was
+// installed before projects were recorded belongs to anyone.
+func (s *Scope) another(e *Entry) bool {
+	return s.Project != "" && e.Project != "" && e.Project != s.Project && !slices.Contains(s.Former, e.Project)
+}
+
+func (s *Scope) holds(e *Entry) bool {
+	if e.Target == "" || s.another(e) || s.Targets != nil && !slices.Contains(s.Targets, e.Target) {
+		return false
+	}
+	return s.Apps == nil || !slices.ContainsFunc(e.Apps, func(a string) bool { return !slices.Contains(s.Apps, a) })
+}
+
+// Local is what is done about files that were changed by hand.
+type Local uint8
+
+// The choices.
+const (
+	RefuseLocal    Local = iota // nothing is done at all
+	KeepLocal                   // they stay as they are
+	OverwriteLocal              // they are replaced; rollback has them back
+)
+
+// Refused is a file that is not touched for safety.
+type Refused struct {
+	Path  string `json:"path"`
+	Why   string `json:"why"`
+	Local bool   `json:"local"` // it is ours and was changed by hand
+	Other bool   `json:"other"` // it is of another project
+}
+
+// Refusal says that nothing was done, because something would be lost.
+type Refusal struct{ Files []Refused }
+
+// Error names every file.
+func (r *Refusal) Error() string {
+	lines := make([]string, 0, len(r.Files)+1)
+	if len(r.Files) > 1 {
+		lines = append(lines, fmt.Sprintf("%d files are in the way", len(r.Files)))
+	}
+	for _, f := range r.Files {
+		lines = append(lines, f.Path+": "+f.Why)
+	}
+	return strings.Join(lines, "\n  ")
+}
+
+// Plan is what it takes to make the machine as wanted.
+type Plan struct {
+	Actions   []Action
+	Receipt   *Receipt // after it
+	Unchanged int      // items that are as wanted
+	Left      []string // files that stay although they were to go, or as they are although they were to change
+	Refused   []Refused
+
+	before *Receipt
+}
+
+// Empty reports whether there is nothing to do, not even in the receipt.
+func (p *Plan) Empty() bool {
+	if len(p.Actions) > 0 {
+		return false
+	}
+	before, after := *p.before, *p.Receipt
+	after.Last = before.Last
+	a, errA := before.encode()
+	b, errB := after.encode()
+	return errA == nil && errB == nil && string(a) == string(b)
+}
+
+// Request is what a plan is made from, besides the snapshot.
+type Request struct {
+	Want     []Item // nil takes everything of the scope away
+	Receipt  *Receipt
+	Scope    Scope
+	Local    Local
+	KeepLogs bool
+	Live     bool    // the machine runs: its programs are told
+	Probes   []Probe // requests that have to be answered at the end
+}
+
+// Paths returns every path that a plan has to know of.
+func (r *Request) Paths() []string {
+	seen := make(map[string]bool)
+	add := func(p string) {
+		for ; p != "/"; p = path.Dir(p) {
+			seen[p] = true
+		}
+	}
+	add(StateDir)
+	for i := range r.Want {
+		add(r.Want[i].Path)
+	}
+	for i := range r.Receipt.Entries {
+		e := &r.Receipt.Entries[i]
+		if !r.Scope.holds(e) && e.Target != "" {
+			continue
+		}
+		seen[e.Path] = true
+		if e.Kind == Dir {
+			for _, name := range runtimeFolders() {
+				seen[path.Join(e.Path, name)] = true
+			}
+		}
+	}
+	out := make([]string, 0, len(seen))
+	for p := range seen {
+		out = append(out, p)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// runtimeFolders are what supervisors make in the folder of a service.
+//
+// Source: daemontools 0.76 supervise.c, runit 2.1.2 runsv.c, s6 2.11 s6-supervise.c.
+func runtimeFolders() []string { return []string{"supervise", "event"} }
+
+// planner makes one plan.
+type planner struct {
+	*Request
+	snap     Snapshot
+	plan     *Plan
+	recorded map[string]*Entry
+	entries  map[string]Entry // of the receipt to be
+	made     map[string]bool  // folders that the plan makes
+	gone     map[string]bool  // paths that the plan removes
+
+	groups
+}
+
+// NewPlan compares what is wanted with what stands. It touches nothing.
+func NewPlan(r *Request, snap Snapshot) (*Plan, error) {
+	own := *r
+	p := &planner{
+		Request: &own, snap: snap, recorded: r.Receipt.entries(),
+		plan:    &Plan{Receipt: &Receipt{Last: r.Receipt.Last, Glued: slices.Clone(r.Receipt.Glued)}, before: r.Receipt},
+		entries: make(map[string]Entry, len(r.Receipt.Entries)), made: make(map[string]bool), gone: make(map[string]bool),
+	}
+	for key, e := range p.recorded {
+		p.entries[key] = *e
+	}
+	p.Want = slices.Clone(r.Want)
+	for i := range p.Want {
+		p.Want[i].Project = r.Scope.Project
+	}
+	p.items()
+	p.leftovers()
+	if err := p.shared(); err != nil {
+		return nil, err
+	}
+	p.folders()
+	if len(p.unlink)+len(p.put)+len(p.remove)+len(p.start)+len(p.finish) > 0 {
+		p.needState()
+	}
+	p.plan.Actions = p.ordered(p.Live, p.Probes)
+	for _, e := range p.entries {
+		p.plan.Receipt.Entries = append(p.plan.Receipt.Entries, e)
+	}
+	slices.SortFunc(p.plan.Receipt.Entries, func(a, b Entry) int { return strings.Compare(a.key(), b.key()) })
+	slices.Sort(p.plan.Left)
+	slices.SortFunc(p.plan.Refused, func(a, b Refused) int { return strings.Compare(a.Path, b.Path) })
+	return p.plan, nil
+}
+
+func (p *planner) refuse(at, why string, local bool) {
+	p.plan.Refused = append(p.plan.Refused, Refused{Path: at, Why: why, Local: local})
+}
+
+// items plans what is wanted.
+func (p *planner) items() {
+	for i := range p.Want {
+		it := &p.Want[i]
+		if it.Block == "" && p.mayTake(it) {
+			p.item(it)
+		}
+	}
+}
+
+// mayTake refuses a path that is recorded for other apps, or for another project.
+func (p *planner) mayTake(it *Item) bool {
+	e := p.recorded[it.key()]
+	if e == nil || e.Target == "" || it.Want.Kind == Dir {
+		return true
+	}
+	if p.Scope.another(e) {
+		why := fmt.Sprintf("belongs to %s of the project in %s", strings.Join(e.Apps, ", "), e.Project)
+		p.plan.Refused = append(p.plan.Refused, Refused{Path: it.Path, Why: why, Other: true})
+		return false
+	}
+	if e.Target == it.Target && slices.ContainsFunc(e.Apps, func(a string) bool { return slices.Contains(it.Apps, a) }) {
+		return true
+	}
+	p.refuse(it.Path, fmt.Sprintf("belongs to %s of %s", e.Target, strings.Join(e.Apps, ", ")), false)
+	return false
+}
+
+func (p *planner) item(it *Item) {
+	found, want, e := p.snap[it.Path], it.Want, p.recorded[it.key()]
+	why := ""
+	switch {
+	case found.equal(&want):
+		p.plan.Unchanged++
+		// A folder that was there before is not ours to remove.
+		if want.Kind != Dir || e != nil {
+			p.entries[it.key()] = entryOf(it, &want)
+		}
+		return
+	case found.Kind == Absent:
+		if e != nil {
+			why = "was removed by hand"
+		}
+	case e == nil:
+		p.refuse(it.Path, foreign(&found, &want), false)
+		return
+	case !p.intact(&found, e):
+		switch {
+		case found.Kind == Other || (found.Kind == Dir) != (want.Kind == Dir):
+			p.refuse(it.Path, foreign(&found, &want), false)
+			return
+		case p.Local == RefuseLocal:
+			p.refuse(it.Path, "was changed by hand since it was installed", true)
+			return
+		case p.Local == KeepLocal:
+			p.plan.Left = append(p.plan.Left, it.Path)
+			return
+		case p.Local == OverwriteLocal:
+			why = "was changed by hand"
+		}
+	}
+	p.parents(it.Path)
+	a := Action{Op: Write, Path: it.Path, Before: found, After: want, Target: it.Target, Apps: it.Apps, Why: why}
+	switch want.Kind {
+	case Dir:
+		a.Op = Mkdir
+		if found.Kind == Dir {
+			a.Op = Chmod
+		}
+		p.made[it.Path] = true
+	case Symlink:
+		a.Op = Link
+	case File, Absent, Other:
+	}
+	p.entries[it.key()] = entryOf(it, &want)
+	if it.Last {
+		p.start = append(p.start, a)
+	} else {
+		p.put = append(p.put, a)
+	}
+}
+
+// intact reports whether what stands is what was installed.
+func (p *planner) intact(found *State, e *Entry) bool {
+	was := e.state()
+	return found.equal(&was)
+}
+
+func foreign(found, want *State) string {
+	switch {
+	case found.Kind == Other:
+		return found.why
+	case found.Kind == Dir && want.Kind == Dir:
+		return fmt.Sprintf("is there with mode %s, and not of scgikit; it should have %s %s", found.Mode, want.Mode, want.Owner)
+	case found.Kind == Dir:
+		return "a folder stands in its place"
+	case found.Kind == Symlink && want.Kind != Symlink:
+		return "a symbolic link stands in its place"
+	}
+	return "is there, and scgikit did not install it"
+}
+
+// parents plans the folders that a path needs and that are missing.
+func (p *planner) parents(at string) {
+	dir := path.Dir(at)
+	if dir == "/" || p.made[dir] || p.snap[dir].Kind != Absent {
+		return
+	}
+	p.parents(dir)
+	p.made[dir] = true
+	it := Item{Path: dir}
+	want := State{Kind: Dir, Mode: "0755", Owner: "root:root", UID: -1, GID: -1}
+	if slices.ContainsFunc(p.Want, func(it Item) bool { return it.Want.UID >= 0 }) {
+		want.UID, want.GID = 0, 0
+	}
+	p.entries[it.key()] = entryOf(&it, &want)
+	p.put = append(p.put, Action{Op: Mkdir, Path: dir, Before: State{Kind: Absent}, After: want})
+}
+
+// needState shows the folder of receipts where it is missing: it is made first.
+func (p *planner) needState() {
+	if p.snap[StateDir].Kind != Absent || p.made[StateDir] {
+		return
+	}
+	rest := p.put
+	p.put = nil
+	p.parents(path.Join(StateDir, receiptName))
+	p.put = append(p.put, rest...)
+}
+
+// leftovers plans the removal of what is recorded and wanted no more.
+func (p *planner) leftovers() {
+	wanted := make(map[string]bool, len(p.Want))
+	for i := range p.Want {
+		wanted[p.Want[i].key()] = true
+	}
+	keys := make([]string, 0, len(p.recorded))
+	for key := range p.recorded {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	slices.Reverse(keys) // what is in a folder before the folder
+	for _, key := range keys {
+		e := p.recorded[key]
+		if wanted[key] || e.Block != "" || e.Kind == Dir || !p.Scope.holds(e) {
+			continue
+		}
+		p.takeAway(e)
+	}
+}
+
+func (p *planner) takeAway(e *Entry) {
+	found := p.snap[e.Path]
+	why := ""
+	switch {
+	case found.Kind == Absent:
+		delete(p.entries, e.key())
+		return
+	case p.intact(&found, e):
+	case p.Local == OverwriteLocal && (found.Kind == File || found.Kind == Symlink):
+		why = "was changed by hand"
+	case p.Local == RefuseLocal && p.Want != nil:
+		p.refuse(e.Path, "was changed by hand since it was installed, and is not wanted any more", true)
+		return
+	default:
+		// Uninstalling leaves what a person wrote, and forgets it.
+		p.plan.Left = append(p.plan.Left, e.Path)
+		delete(p.entries, e.key())
+		return
+	}
+	delete(p.entries, e.key())
+	p.gone[e.Path] = true
+	a := Action{Op: Remove, Path: e.Path, Before: found, After: State{Kind: Absent}, Target: e.Target, Apps: e.Apps, Why: why}
+	if e.Kind == Symlink && isServices(e.Target) && path.IsAbs(e.Link) && p.recorded[e.Link+"\x00"] != nil {
+		p.unlink = append(p.unlink, a) // a supervisor that still sees it would start it again
+		return
+	}
+	p.remove = append(p.remove, a)
+}

@@ -1,0 +1,81 @@
+package install
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// folders plans the removal of recorded folders that nothing is in any more.
+func (p *planner) folders() {
+	keep := make(map[string]bool)
+	for i := range p.Want {
+		for at := p.Want[i].Path; at != "/"; at = path.Dir(at) {
+			keep[at] = true
+		}
+	}
+	var dirs []*Entry
+	for _, e := range p.recorded {
+		if e.Kind == Dir && !keep[e.Path] && e.Path != StateDir && (e.Target == "" || p.Scope.holds(e)) {
+			dirs = append(dirs, e)
+		}
+	}
+	slices.SortFunc(dirs, func(a, b *Entry) int { return strings.Compare(b.Path, a.Path) })
+	for _, e := range dirs {
+		p.folder(e)
+	}
+}
+
+func (p *planner) folder(e *Entry) {
+	found := p.snap[e.Path]
+	if found.Kind != Dir {
+		delete(p.entries, e.key())
+		return
+	}
+	var clear []Action
+	left := ""
+	for _, name := range found.names {
+		at := path.Join(e.Path, name)
+		switch {
+		case p.gone[at]:
+		case isServices(e.Target) && slices.Contains(runtimeFolders(), name) && p.snap[at].Kind == Dir:
+			clear = append(clear, Action{Op: Clear, Path: at, Target: e.Target, Apps: e.Apps, Why: "what the supervisor left", Before: p.snap[at], After: State{Kind: Absent}})
+		case e.holdsLogs() && isLogFile(name) && !p.KeepLogs:
+		default:
+			left = name
+		}
+	}
+	switch {
+	case left != "" && e.Target == "":
+		return // another's by now as well; it stays in the receipt
+	case left != "":
+		p.plan.Left = append(p.plan.Left, fmt.Sprintf("%s: holds %s", e.Path, left))
+		delete(p.entries, e.key())
+		return
+	}
+	if e.holdsLogs() && len(found.names) > 0 {
+		clear = append(clear, Action{Op: Clear, Path: e.Path, Target: e.Target, Apps: e.Apps, Why: "the log", Before: found, After: found})
+	}
+	p.finish = append(p.finish, clear...)
+	p.finish = append(p.finish, Action{Op: Rmdir, Path: e.Path, Before: found, After: State{Kind: Absent}, Target: e.Target, Apps: e.Apps})
+	p.gone[e.Path] = true
+	delete(p.entries, e.key())
+}
+
+// holdsLogs reports whether a folder of ours is one that a logger writes to: it
+// has an owner other than root, and is no folder of a socket.
+func (e *Entry) holdsLogs() bool {
+	return e.Kind == Dir && e.Target != "" && e.Owner != "root:root" && !strings.HasPrefix(e.Owner, "root:")
+}
+
+// isLogFile reports whether a logger made a file: multilog, svlogd or s6-log.
+//
+// Source: multilog.c of daemontools 0.76, svlogd.c of runit 2.1.2, s6-log.c of s6 2.11.
+func isLogFile(name string) bool {
+	switch name {
+	case "current", "lock", "state", "newstate", "previous", "processed", "config":
+		return true
+	}
+	return strings.HasPrefix(name, "@") && len(name) > 25 && !strings.ContainsAny(name, "/\x00")
+}

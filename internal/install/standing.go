@@ -1,0 +1,123 @@
+package install
+
+import (
+	"slices"
+	"strings"
+)
+
+// Standing is how one item stands on the machine: what was last installed against
+// what is there, and what is there against what is wanted.
+type Standing struct {
+	Path      string
+	Block     string
+	Target    string
+	Apps      []string
+	Project   string
+	Written   string // "same", "edited", "removed"; "never" where it was not installed
+	Wanted    string // "same", "differs", "missing"; "unwanted" where it is to go
+	Now, Want State
+}
+
+// Stand compares without planning anything. What is as it was installed and as it
+// is wanted is left out.
+func Stand(r *Request, snap Snapshot) ([]Standing, error) {
+	recorded := r.Receipt.entries()
+	wanted := make(map[string]bool)
+	var out []Standing
+	add := func(s Standing, e *Entry) error {
+		s.Now = snap[s.Path]
+		if s.Block != "" {
+			text, there, err := getBlock(s.Now.data, s.Path, s.Block)
+			if err != nil {
+				return err
+			}
+			s.Now = State{Kind: Absent}
+			if there {
+				s.Now = State{Kind: File, data: text, SHA256: digest(text), UID: -1, GID: -1}
+			}
+		}
+		s.Written, s.Wanted = written(&s, e), want(&s)
+		if s.Wanted != "same" || s.Written != "same" && s.Written != "never" {
+			out = append(out, s)
+		}
+		return nil
+	}
+	for i := range r.Want {
+		it := &r.Want[i]
+		wanted[it.key()] = true
+		s := Standing{Path: it.Path, Block: it.Block, Target: it.Target, Apps: it.Apps, Want: it.Want}
+		if it.Block != "" {
+			text := blockText(it.Block, it.Want.data)
+			s.Want = State{Kind: File, data: text, SHA256: digest(text), UID: -1, GID: -1}
+		}
+		if err := add(s, recorded[it.key()]); err != nil {
+			return nil, err
+		}
+	}
+	for key, e := range recorded {
+		if !wanted[key] && r.Scope.holds(e) {
+			s := Standing{Path: e.Path, Block: e.Block, Target: e.Target, Apps: e.Apps, Want: State{Kind: Absent}}
+			if err := add(s, e); err != nil {
+				return nil, err
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b Standing) int { return strings.Compare(a.Path+"\x00"+a.Block, b.Path+"\x00"+b.Block) })
+	return out, nil
+}
+
+func written(s *Standing, e *Entry) string {
+	switch {
+	case e == nil:
+		return "never"
+	case s.Now.Kind == Absent:
+		return "removed"
+	case s.Block != "" && e.SHA256 == s.Now.SHA256:
+		return "same"
+	case s.Block == "":
+		if was := e.state(); s.Now.equal(&was) {
+			return "same"
+		}
+	}
+	return "edited"
+}
+
+func want(s *Standing) string {
+	switch {
+	case s.Want.Kind == Absent && s.Now.Kind == Absent:
+		return "same"
+	case s.Want.Kind == Absent:
+		return "unwanted"
+	case s.Now.Kind == Absent:
+		return "missing"
+	case s.Block != "" && s.Now.SHA256 == s.Want.SHA256, s.Block == "" && s.Now.equal(&s.Want):
+		return "same"
+	}
+	return "differs"
+}
+
+// Standing returns what is installed, sorted, each with how it stands: "same",
+// "edited" or "removed".
+func (r *Receipt) Standing(snap Snapshot) ([]Standing, error) {
+	var out []Standing
+	for i := range r.Entries {
+		e := &r.Entries[i]
+		if e.Target == "" {
+			continue
+		}
+		s := Standing{Path: e.Path, Block: e.Block, Target: e.Target, Apps: e.Apps, Project: e.Project, Now: snap[e.Path]}
+		if e.Block != "" {
+			text, there, err := getBlock(s.Now.data, e.Path, e.Block)
+			if err != nil {
+				return nil, err
+			}
+			s.Now = State{Kind: Absent}
+			if there {
+				s.Now = State{Kind: File, SHA256: digest(text)}
+			}
+		}
+		s.Written = written(&s, e)
+		out = append(out, s)
+	}
+	return out, nil
+}

@@ -1,0 +1,305 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// managed reports whether a target's services are started by a manager that is told
+// their names, and that does not see what is put into a folder.
+func managed(target string) bool {
+	return target == "systemd" || slices.Contains([]string{"openrc", "sysv", "rcd", "launchd"}, target)
+}
+
+// unitOf returns the name of the service that a file of an init system belongs to:
+// of launchd the path of its description.
+func unitOf(a *Action) (name string, ok bool) {
+	if a.Op == Mkdir || a.Op == Chmod || a.Op == Rmdir || a.Op == Clear {
+		return "", false
+	}
+	switch a.Target {
+	case "openrc", "sysv", "rcd":
+		return path.Base(a.Path), true // the script, and what it starts, have one name
+	case "launchd":
+		return a.Path, strings.HasSuffix(a.Path, ".plist")
+	}
+	return "", false
+}
+
+// isScript reports whether a file is the one that makes a service known to its
+// init system.
+func isScript(a *Action) bool {
+	dir := path.Base(path.Dir(a.Path))
+	return a.Target == "launchd" || dir == "init.d" || dir == "rc.d"
+}
+
+// inits plans what the managers of init scripts and launchd are told.
+func inits(g *groups, add func(to *[]Action, s Step, apps []string), stop, start *[]Action) {
+	for _, a := range slices.Concat(g.remove, g.finish) {
+		if name, ok := unitOf(&a); ok && isScript(&a) {
+			add(stop, Step{Verb: Stop, Target: a.Target, Name: name}, a.Apps)
+		}
+	}
+	fresh := make(map[string]bool)
+	for _, a := range g.put {
+		if name, ok := unitOf(&a); ok && isScript(&a) && a.Before.Kind == Absent {
+			fresh[a.Target+"/"+name] = true
+			add(start, Step{Verb: Start, Target: a.Target, Name: name}, a.Apps)
+		}
+	}
+	for _, a := range g.put {
+		if name, ok := unitOf(&a); ok && !fresh[a.Target+"/"+name] && !sameBody(a.Before.data, a.After.data) {
+			add(start, Step{Verb: Restart, Target: a.Target, Name: name}, a.Apps)
+		}
+	}
+}
+
+// told returns the programs to start for a step of an init system, each with what
+// it is given.
+//
+// Source: rc-update(8), rc-service(8) of OpenRC; update-rc.d(8), chkconfig(8);
+// sysrc(8), service(8) of FreeBSD; launchctl(1).
+func told(s *Step, has func(program string) bool) [][]string {
+	name := s.Name
+	switch s.Target {
+	case "openrc":
+		return map[Verb][][]string{
+			Start:   {{"rc-update", "add", name, "default"}, {"rc-service", name, "start"}},
+			Stop:    {{"rc-service", name, "stop"}, {"rc-update", "del", name, "default"}},
+			Restart: {{"rc-service", name, "restart"}},
+		}[s.Verb]
+	case "sysv":
+		on, off := []string{"update-rc.d", name, "defaults"}, []string{"update-rc.d", "-f", name, "remove"}
+		if !has("update-rc.d") {
+			on, off = []string{"chkconfig", "--add", name}, []string{"chkconfig", "--del", name}
+		}
+		script := "/etc/init.d/" + name
+		return map[Verb][][]string{Start: {on, {script, "start"}}, Stop: {{script, "stop"}, off}, Restart: {{script, "restart"}}}[s.Verb]
+	case "rcd":
+		enable := strings.NewReplacer("-", "_", ".", "_").Replace(name) + "_enable"
+		return map[Verb][][]string{
+			Start:   {{"sysrc", enable + "=YES"}, {"service", name, "start"}},
+			Stop:    {{"service", name, "stop"}, {"sysrc", "-x", enable}},
+			Restart: {{"service", name, "restart"}},
+		}[s.Verb]
+	case "launchd":
+		label := "system/" + strings.TrimSuffix(path.Base(name), ".plist")
+		in, out := []string{"launchctl", "bootstrap", "system", name}, []string{"launchctl", "bootout", label}
+		return map[Verb][][]string{Start: {in}, Stop: {out}, Restart: {out, in}}[s.Verb]
+	}
+	return nil
+}
+
+// manager tells the manager of an init system. Where it is not on this machine it
+// is told nothing.
+func (r *Runner) manager(ctx context.Context, s *Step) error {
+	list := told(s, func(program string) bool { _, ok := find(program); return ok })
+	for _, argv := range list {
+		if _, ok := find(argv[0]); !ok && !path.IsAbs(argv[0]) {
+			r.Say("%s is not on this machine, so %s is told nothing", argv[0], s.Target)
+			return nil
+		}
+	}
+	for _, argv := range list {
+		program := argv[0]
+		if found, ok := find(program); ok && !path.IsAbs(program) {
+			program = found
+		}
+		if text, err := output(ctx, append([]string{program}, argv[1:]...)); err != nil {
+			return fmt.Errorf("%s: %s", strings.Join(argv, " "), strings.TrimSpace(text))
+		}
+	}
+	return nil
+}
+
+// s6 tells s6-svscan, which looks at its folder when it is told to alone, and
+// the supervisors of services.
+//
+// Source: https://skarnet.org/software/s6/s6-svscanctl.html and s6-svc.html,
+// s6-svstat.html, s6-svok.html beside it.
+func (r *Runner) s6(ctx context.Context, s *Step) error {
+	for _, name := range []string{"s6-svscanctl", "s6-svc", "s6-svstat", "s6-svok"} {
+		if _, ok := find(name); !ok {
+			r.Say("%s is not on this machine, so s6 is told nothing", name)
+			return nil
+		}
+	}
+	switch s.Verb {
+	case Start:
+		if text, err := output(ctx, []string{"s6-svscanctl", "-a", s.Scan}); err != nil {
+			return fmt.Errorf("%s: no s6-svscan runs there: %s", s.Scan, strings.TrimSpace(text))
+		}
+		return waitFor(ctx, startTime, func() error { return s6Up(ctx, s.Name, "") })
+	case Stop:
+		if text, err := output(ctx, []string{"s6-svscanctl", "-an", s.Scan}); err != nil {
+			r.Say("%s: no s6-svscan runs there: %s", s.Scan, strings.TrimSpace(text))
+			return nil //nolint:nilerr // without it nothing has to be stopped
+		}
+		return waitFor(ctx, stopTime, func() error {
+			for _, dir := range []string{s.Name, path.Join(s.Name, "log")} {
+				if _, err := output(ctx, []string{"s6-svok", dir}); err == nil {
+					return fmt.Errorf("%s: is still supervised", dir)
+				}
+			}
+			return nil
+		})
+	case Restart:
+		before, err := output(ctx, []string{"s6-svstat", "-o", "up,pid", s.Name})
+		if err != nil || !strings.HasPrefix(before, "true") {
+			return nil //nolint:nilerr // it is not supervised, or down, as somebody wants it
+		}
+		if text, err := output(ctx, []string{"s6-svc", "-t", s.Name}); err != nil {
+			return fmt.Errorf("%s: %s", s.Name, strings.TrimSpace(text))
+		}
+		return waitFor(ctx, startTime, func() error { return s6Up(ctx, s.Name, before) })
+	case Test, Reload, Prove:
+	}
+	return nil
+}
+
+// s6Up returns why a service can not be said to be up, and is another process than
+// before, or nil.
+func s6Up(ctx context.Context, dir, before string) error {
+	text, err := output(ctx, []string{"s6-svstat", "-o", "up,pid,wantedup,updownfor", dir})
+	if err != nil {
+		return fmt.Errorf("%s: %s", dir, strings.TrimSpace(text))
+	}
+	f := strings.Fields(text)
+	if len(f) != 4 {
+		return fmt.Errorf("%s: s6-svstat says %q", dir, text)
+	}
+	seconds, _ := strconv.Atoi(f[3])
+	switch {
+	case f[0] != "true" && f[2] != "true":
+		return nil // it is to be down
+	case f[0] != "true":
+		return fmt.Errorf("%s: is down", dir)
+	case before != "" && slices.Equal(f[:2], strings.Fields(before)):
+		return fmt.Errorf("%s: has not ended yet", dir)
+	case time.Duration(seconds)*time.Second < settled:
+		return fmt.Errorf("%s: does not stay up", dir)
+	}
+	return nil
+}
+
+// arguments returns the command line of a process, on Linux, without the program.
+func arguments(pid int) []string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil || len(text) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")[1:]
+}
+
+// haproxyTest is HAProxy's test of the files that the process which runs was given,
+// or of the usual ones and ours.
+func (r *Runner) haproxyTest(conf string) []string {
+	argv := []string{"haproxy", "-c"}
+	args := arguments(running(daemons(r.Family)["haproxy"]))
+	for i, word := range args {
+		if word == "-f" && i+1 < len(args) {
+			argv = append(argv, "-f", args[i+1])
+		}
+	}
+	if len(argv) == 2 {
+		argv = append(argv, "-f", conf)
+		if ours := path.Join(path.Dir(conf), "scgikit"); isFolder(ours) {
+			argv = append(argv, "-f", ours)
+		}
+	}
+	return argv
+}
+
+func isFolder(name string) bool {
+	info, err := os.Stat(name) //nolint:gosec // beside the file that the family of the host has
+	return err == nil && info.IsDir()
+}
+
+// hasMaster reports whether HAProxy runs with a master process, which alone reads
+// its files again; without one the signal for that would end it.
+//
+// Source: https://docs.haproxy.org/2.6/management.html, section 4.
+func hasMaster(pid int) bool {
+	return slices.ContainsFunc(arguments(pid), func(word string) bool { return word == "-W" || word == "-Ws" })
+}
+
+// caddyProcess returns the process of Caddy that the machine itself runs, or 0. It
+// leaves no file with its number. What reads its configuration again is who answers
+// at a port of this machine, which could be anybody where Caddy does not run.
+func caddyProcess() int {
+	program, ok := find("caddy")
+	if !ok {
+		return 0
+	}
+	if real, err := filepath.EvalSymlinks(program); err == nil {
+		program = real
+	}
+	links, _ := filepath.Glob("/proc/[0-9]*/exe")
+	for _, link := range links {
+		target, err := os.Readlink(link)
+		if err != nil || target != program {
+			continue
+		}
+		info, err := os.Stat(path.Dir(link))
+		if err != nil {
+			continue
+		}
+		pid, _ := strconv.Atoi(path.Base(path.Dir(link)))
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && (st.Uid == 0 || isServer(int(st.Uid))) && slices.Contains(arguments(pid), "run") {
+			return pid
+		}
+	}
+	return 0
+}
+
+// isServer reports whether a user is one that packages run Caddy as.
+func isServer(uid int) bool {
+	u, err := user.LookupId(strconv.Itoa(uid))
+	return err == nil && slices.Contains([]string{"caddy", "www-data", "www", "http"}, u.Username)
+}
+
+// caddy has Caddy test its configuration, or read it again. What it keeps besides is
+// not made for this.
+//
+// Source: https://caddyserver.com/docs/command-line
+func (r *Runner) caddy(ctx context.Context, verb Verb, conf string) error {
+	program, ok := find("caddy")
+	if !ok {
+		r.Say("caddy is not on this machine, so its configuration is not tested")
+		return nil
+	}
+	pid := caddyProcess()
+	if verb == Reload && pid == 0 {
+		r.Say("caddy does not run here; it reads the files when it starts")
+		return nil
+	}
+	args := arguments(pid)
+	if i := slices.Index(args, "--config"); i >= 0 && i+1 < len(args) && path.IsAbs(args[i+1]) {
+		conf = args[i+1]
+	}
+	if _, err := os.Stat(conf); errors.Is(err, fs.ErrNotExist) {
+		r.Say("%s is not on this machine, so the whole configuration is not tested", conf)
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "scgikit-caddy")
+	if err != nil {
+		return err
+	}
+	word := map[Verb]string{Test: "validate", Reload: "reload"}[verb]
+	text, err := outputIn(ctx, []string{"HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}, []string{program, word, "--adapter", "caddyfile", "--config", conf})
+	if err != nil {
+		err = &Rejected{"caddy " + word, strings.TrimSpace(text)}
+	}
+	return errors.Join(err, os.RemoveAll(dir))
+}
