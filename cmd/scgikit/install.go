@@ -300,6 +300,9 @@ func probesOf(w *wantedSet, web string) ([]install.Probe, error) {
 		if len(a.HTTP.Host) > 0 {
 			p.Host = a.HTTP.Host[0]
 		}
+		if n := len(a.Instances); n > 1 {
+			p.Times = 2 * n // a web server's processes take turns by themselves
+		}
 		if _, err := fmt.Sscanf(a.Health.Expect, "%d-%d", &p.Low, &p.High); err != nil {
 			if _, err := fmt.Sscanf(a.Health.Expect, "%d", &p.Low); err != nil {
 				return nil, fmt.Errorf("%s: health.expect %q: %w", a.Name, a.Health.Expect, err)

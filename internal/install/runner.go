@@ -10,9 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"scgikit/internal/servicedir"
@@ -26,43 +24,6 @@ const (
 	proveTime = 20 * time.Second
 	pollTime  = 50 * time.Millisecond
 )
-
-// daemon is a program that reads its configuration again when it is told.
-type daemon struct {
-	test  []string // its own test of the complete configuration
-	quiet bool     // the test says what is wrong, and ends well
-	pids  []string // where it leaves its process id
-	reads syscall.Signal
-}
-
-// daemons returns what to tell the programs of a family. No shell runs: a program
-// is looked up in PATH and in the folders for servers.
-//
-// Source: nginx -h; lighttpd(8): USR1 with a broken configuration ends it, so that
-// the test is a must; https://httpd.apache.org/docs/2.4/stopping.html (USR1).
-func daemons(family string) map[string]daemon {
-	run, conf := "/run", "/etc/lighttpd/lighttpd.conf"
-	apache := []string{"apache2ctl", "-t"}
-	apachePID := []string{"/run/apache2/apache2.pid", "/run/apache2.pid"}
-	switch family {
-	case "freebsd":
-		run, conf = "/var/run", "/usr/local/etc/lighttpd/lighttpd.conf"
-		apache, apachePID = []string{"apachectl", "-t"}, []string{"/var/run/httpd.pid"}
-	case "homebrew":
-		run, conf = "/opt/homebrew/var/run", "/opt/homebrew/etc/lighttpd/lighttpd.conf"
-		apache, apachePID = []string{"apachectl", "-t"}, []string{"/opt/homebrew/var/run/httpd/httpd.pid"}
-	case "rhel", "alpine":
-		apache, apachePID = []string{"httpd", "-t"}, []string{"/run/httpd/httpd.pid", "/run/apache2/httpd.pid"}
-	}
-	return map[string]daemon{
-		"nginx":    {test: []string{"nginx", "-t", "-q"}, pids: []string{run + "/nginx.pid", run + "/nginx/nginx.pid"}, reads: syscall.SIGHUP},
-		"lighttpd": {test: []string{"lighttpd", "-tt", "-f", conf}, quiet: true, pids: []string{run + "/lighttpd.pid"}, reads: syscall.SIGUSR1},
-		"apache":   {test: apache, pids: apachePID, reads: syscall.SIGUSR1},
-		"haproxy":  {pids: []string{run + "/haproxy.pid", "/var/run/haproxy.pid"}, reads: syscall.SIGUSR2},
-		"inetd":    {pids: []string{run + "/inetd.pid", "/var/run/inetd.pid"}, reads: syscall.SIGHUP},
-		"xinetd":   {pids: []string{run + "/xinetd.pid", "/var/run/xinetd.pid"}, reads: syscall.SIGHUP},
-	}
-}
 
 // Runner carries out the steps of plans on the machine that runs.
 type Runner struct {
@@ -92,7 +53,7 @@ func (r *Runner) Run(ctx context.Context, s *Step) error {
 	case Test:
 		return r.test(ctx, s)
 	case Reload:
-		return r.reload(s)
+		return r.reload(ctx, s)
 	case Start:
 		return waitFor(ctx, startTime, func() error { return isUp(s.Name) })
 	case Stop:
@@ -103,34 +64,6 @@ func (r *Runner) Run(ctx context.Context, s *Step) error {
 		return r.prove(ctx, s)
 	}
 	return nil
-}
-
-func (r *Runner) test(ctx context.Context, s *Step) error {
-	d := daemons(r.Family)[s.Target]
-	if s.Target == "haproxy" {
-		d.test = r.haproxyTest(configuration(r.Family, "haproxy/haproxy.cfg"))
-	}
-	program, ok := find(d.test[0])
-	if !ok {
-		r.Say("%s is not on this machine, so the whole configuration is not tested", d.test[0])
-		return nil
-	}
-	text, err := output(ctx, append([]string{program}, d.test[1:]...))
-	if err != nil || d.quiet && strings.TrimSpace(text) != "" {
-		return &Rejected{d.test[0], strings.TrimSpace(text)}
-	}
-	return nil
-}
-
-// configuration is where a file of a program's own is.
-func configuration(family, name string) string {
-	switch family {
-	case "freebsd":
-		return "/usr/local/etc/" + name
-	case "homebrew":
-		return "/opt/homebrew/etc/" + name
-	}
-	return "/etc/" + name
 }
 
 // output runs a program and returns what it says, to whichever stream.
@@ -168,38 +101,6 @@ func find(name string) (program string, ok bool) {
 		}
 	}
 	return "", false
-}
-
-// running returns the process of a daemon, or 0.
-func running(d daemon) int {
-	for _, file := range d.pids {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-		if err == nil && pid > 1 && syscall.Kill(pid, 0) == nil {
-			return pid
-		}
-	}
-	return 0
-}
-
-func (r *Runner) reload(s *Step) error {
-	d := daemons(r.Family)[s.Target]
-	pid := running(d)
-	if pid == 0 {
-		r.Say("%s does not run here; it reads the files when it starts", s.Target)
-		return nil
-	}
-	if s.Target == "haproxy" && !hasMaster(pid) {
-		r.Say("haproxy runs without -W, so that it can not read its files again; start it anew")
-		return nil
-	}
-	if err := syscall.Kill(pid, d.reads); err != nil {
-		return fmt.Errorf("tell process %d: %w", pid, err)
-	}
-	return nil
 }
 
 // waitFor asks until there is no error, or the time is over.
@@ -313,8 +214,18 @@ func (r *Runner) prove(ctx context.Context, s *Step) error {
 	return waitFor(ctx, proveTime, func() error { return s.Probe.Ask(ctx) })
 }
 
-// Ask sends the request once, and returns why its answer is not well.
+// Ask sends the request as often as is asked for, and returns why an answer is not
+// well.
 func (p *Probe) Ask(ctx context.Context) error {
+	for range max(1, p.Times) {
+		if err := p.ask(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Probe) ask(ctx context.Context) error {
 	client := &http.Client{
 		Timeout:       5 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

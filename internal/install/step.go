@@ -37,6 +37,7 @@ type Probe struct {
 	Path    string `json:"path"`
 	Low     int    `json:"low"` // the status codes that are well
 	High    int    `json:"high"`
+	Times   int    `json:"times,omitempty"` // how often: several backends take turns
 }
 
 // String is the line that people see.

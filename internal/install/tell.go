@@ -193,13 +193,21 @@ func s6Up(ctx context.Context, dir, before string) error {
 	return nil
 }
 
-// arguments returns the command line of a process, on Linux, without the program.
-func arguments(pid int) []string {
+// commandLine returns the command line of a process, on Linux.
+func commandLine(pid int) []string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil || len(text) == 0 {
 		return nil
 	}
-	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")[1:]
+	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")
+}
+
+// arguments returns the command line without the program.
+func arguments(pid int) []string {
+	if argv := commandLine(pid); len(argv) > 0 {
+		return argv[1:]
+	}
+	return nil
 }
 
 // haproxyTest is HAProxy's test of the files that the process which runs was given,

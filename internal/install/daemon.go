@@ -1,0 +1,209 @@
+package install
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// daemon is a program that reads its configuration again when it is told.
+type daemon struct {
+	test  []string // its own test of the complete configuration
+	quiet bool     // the test says what is wrong, and ends well
+	pids  []string // where it leaves its process id
+	reads syscall.Signal
+	// Its children answer requests, and those that have the old configuration end
+	// or say that they will.
+	workers bool
+}
+
+// daemons returns what to tell the programs of a family. No shell runs: a program
+// is looked up in PATH and in the folders for servers.
+//
+// Source: nginx -h; lighttpd(8): USR1 with a broken configuration ends it, so that
+// the test is a must; https://httpd.apache.org/docs/2.4/stopping.html (USR1).
+func daemons(family string) map[string]daemon {
+	run, conf := "/run", "/etc/lighttpd/lighttpd.conf"
+	apache := []string{"apache2ctl", "-t"}
+	apachePID := []string{"/run/apache2/apache2.pid", "/run/apache2.pid"}
+	switch family {
+	case "freebsd":
+		run, conf = "/var/run", "/usr/local/etc/lighttpd/lighttpd.conf"
+		apache, apachePID = []string{"apachectl", "-t"}, []string{"/var/run/httpd.pid"}
+	case "homebrew":
+		run, conf = "/opt/homebrew/var/run", "/opt/homebrew/etc/lighttpd/lighttpd.conf"
+		apache, apachePID = []string{"apachectl", "-t"}, []string{"/opt/homebrew/var/run/httpd/httpd.pid"}
+	case "rhel", "alpine":
+		apache, apachePID = []string{"httpd", "-t"}, []string{"/run/httpd/httpd.pid", "/run/apache2/httpd.pid"}
+	}
+	return map[string]daemon{
+		"nginx":    {test: []string{"nginx", "-t", "-q"}, pids: []string{run + "/nginx.pid", run + "/nginx/nginx.pid"}, reads: syscall.SIGHUP, workers: true},
+		"lighttpd": {test: []string{"lighttpd", "-tt", "-f", conf}, quiet: true, pids: []string{run + "/lighttpd.pid"}, reads: syscall.SIGUSR1},
+		"apache":   {test: apache, pids: apachePID, reads: syscall.SIGUSR1, workers: true},
+		"haproxy":  {pids: []string{run + "/haproxy.pid", "/var/run/haproxy.pid"}, reads: syscall.SIGUSR2, workers: true},
+		"inetd":    {pids: []string{run + "/inetd.pid", "/var/run/inetd.pid"}, reads: syscall.SIGHUP},
+		"xinetd":   {pids: []string{run + "/xinetd.pid", "/var/run/xinetd.pid"}, reads: syscall.SIGHUP},
+	}
+}
+
+func (r *Runner) test(ctx context.Context, s *Step) error {
+	d := daemons(r.Family)[s.Target]
+	if s.Target == "haproxy" {
+		d.test = r.haproxyTest(configuration(r.Family, "haproxy/haproxy.cfg"))
+	}
+	program, ok := find(d.test[0])
+	if !ok {
+		r.Say("%s is not on this machine, so the whole configuration is not tested", d.test[0])
+		return nil
+	}
+	text, err := output(ctx, append([]string{program}, d.test[1:]...))
+	if err != nil || d.quiet && strings.TrimSpace(text) != "" {
+		return &Rejected{d.test[0], strings.TrimSpace(text)}
+	}
+	return nil
+}
+
+// configuration is where a file of a program's own is.
+func configuration(family, name string) string {
+	switch family {
+	case "freebsd":
+		return "/usr/local/etc/" + name
+	case "homebrew":
+		return "/opt/homebrew/etc/" + name
+	}
+	return "/etc/" + name
+}
+
+// running returns the process of a daemon, or 0.
+func running(d daemon) int {
+	for _, file := range d.pids {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err == nil && pid > 1 && syscall.Kill(pid, 0) == nil {
+			return pid
+		}
+	}
+	return 0
+}
+
+// Limits of the wait for a daemon that was told to read its files again. Workers
+// that still send a long answer are not waited for.
+const (
+	readTime   = 30 * time.Second
+	renewTime  = 5 * time.Second
+	blindPause = time.Second // where the system does not show what a process does
+)
+
+// reload tells a daemon to read its files again, and returns when it has: what is
+// proved afterwards is the new configuration.
+func (r *Runner) reload(ctx context.Context, s *Step) error {
+	d := daemons(r.Family)[s.Target]
+	pid := running(d)
+	if pid == 0 {
+		r.Say("%s does not run here; it reads the files when it starts", s.Target)
+		return nil
+	}
+	if s.Target == "haproxy" && !hasMaster(pid) {
+		r.Say("haproxy runs without -W, so that it can not read its files again; start it anew")
+		return nil
+	}
+	return r.tell(ctx, s.Target, pid, &d)
+}
+
+func (r *Runner) tell(ctx context.Context, name string, pid int, d *daemon) error {
+	former := children(pid)
+	if err := syscall.Kill(pid, d.reads); err != nil {
+		return fmt.Errorf("tell process %d: %w", pid, err)
+	}
+	if _, ok := statusOf(pid); !ok {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(blindPause):
+			return nil
+		}
+	}
+	err := waitFor(ctx, readTime, func() error { return busy(pid, d.reads) })
+	if err == nil && d.workers {
+		err = waitFor(ctx, renewTime, func() error { return outdated(pid, former) })
+	}
+	if err != nil && ctx.Err() == nil {
+		r.Say("%s: %s", name, err)
+		return nil
+	}
+	return err
+}
+
+// busy returns that a process has not handled a signal, or does something since, or
+// nil when it waits again.
+func busy(pid int, sig syscall.Signal) error {
+	status, ok := statusOf(pid)
+	if ok && (status.state != 'S' || status.pending>>(sig-1)&1 != 0) {
+		return fmt.Errorf("process %d still reads its files", pid)
+	}
+	return nil
+}
+
+// outdated returns that children of a process which were there before still answer,
+// or that there are no others yet.
+func outdated(pid int, former []int) error {
+	now := children(pid)
+	for _, child := range now {
+		if slices.Contains(former, child) && !strings.Contains(strings.Join(commandLine(child), " "), "shutting down") { // nginx
+			return fmt.Errorf("process %d still has the old configuration", child)
+		}
+	}
+	if len(former) > 0 && len(now) == 0 {
+		return fmt.Errorf("process %d has no children yet", pid)
+	}
+	return nil
+}
+
+type processStatus struct {
+	state   byte   // as ps shows it: S waits
+	pending uint64 // signals that are not handled yet, 1<<(number-1)
+}
+
+// statusOf reads what a process does.
+//
+// Source: proc_pid_status(5).
+func statusOf(pid int) (status processStatus, ok bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return processStatus{}, false
+	}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":\t")
+		switch {
+		case name == "State" && value != "":
+			status.state, ok = value[0], true
+		case name == "SigPnd", name == "ShdPnd":
+			set, _ := strconv.ParseUint(value, 16, 64)
+			status.pending |= set
+		}
+	}
+	return status, ok
+}
+
+// children returns the processes that the first thread of a process has started.
+func children(pid int) []int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for field := range strings.FieldsSeq(string(text)) {
+		if child, err := strconv.Atoi(field); err == nil {
+			pids = append(pids, child)
+		}
+	}
+	return pids
+}
