@@ -4,7 +4,10 @@
 // three styles, "zygote w" with --warm, against uwsgi, with the same request over the same protocol on unix
 // sockets, and the same number of workers.
 //
-//	go run ./bench/wsgi [-rounds 9] [-requests 10000] [-django 400] [-once 5] [-workers 2] [-bin bin] [-only hello]
+//	go run ./bench/wsgi [-rounds 9] [-requests 10000] [-django 400] [-once 5] [-workers 2] [-ab 3] [-bin bin] [-only hello]
+//
+// A last part has the same app as a plain CGI script, started by inetd for each
+// request, as a zygote and as prefork behind Lighttpd, and asks with ab.
 //
 // The servers of a round run one after the other in an order that is shuffled anew,
 // and ratios are taken round by round. Every answer is looked at: one that is not a
@@ -25,10 +28,10 @@ import (
 
 // bench is what all parts of the measurement share.
 type bench struct {
-	rounds, requests, django, once, workers int
-	bin, dir                                string
-	uwsgi                                   bool
-	random                                  *rand.Rand
+	rounds, requests, django, once, workers, ab int
+	bin, dir                                    string
+	uwsgi                                       bool
+	random                                      *rand.Rand
 }
 
 func main() {
@@ -39,7 +42,8 @@ func main() {
 	flag.IntVar(&b.once, "once", 5, "requests of a round to Django with a process for each")
 	flag.IntVar(&b.workers, "workers", 2, "workers of prefork and of uwsgi")
 	flag.StringVar(&b.bin, "bin", "bin", "folder of scgi-run")
-	only := flag.String("only", "", "only this part: hello, django")
+	flag.IntVar(&b.ab, "ab", 3, "rounds of requests with ab behind Lighttpd")
+	only := flag.String("only", "", "only this part: hello, django, ab")
 	flag.Parse()
 	if err := b.run(*only); err != nil {
 		fmt.Fprintln(os.Stderr, "wsgi:", err)
@@ -70,26 +74,51 @@ func (b *bench) run(only string) error {
 		fmt.Println("not on this machine: uwsgi")
 	}
 	fmt.Println(measure.Machine())
-	if only != "django" {
-		for _, clients := range []int{1, 4, 16} {
-			title := fmt.Sprintf("hello, %d workers, %d clients; %d rounds of %d requests, median (min-max)", b.workers, clients, b.rounds, b.requests)
-			styles := []server{b.prefork(b.dir, "hello"), b.uwsgiServer(b.dir, "hello")}
-			if err := b.table(title, styles, clients, b.requests); err != nil {
-				return err
-			}
-		}
-	}
-	if only == "hello" {
-		return nil
-	}
 	site, err := filepath.Abs("cmd/scgi-run/testdata/wsgi")
 	if err != nil {
 		return err
 	}
-	const app = "site_django"
+	for _, part := range []struct {
+		name string
+		run  func() error
+	}{
+		{"hello", b.hello},
+		{"django", func() error { return b.site(site) }},
+		{"ab", func() error {
+			if err := b.behind("hello", b.dir, "hello", b.ab); err != nil {
+				return err
+			}
+			return b.behind("Django", site, django, b.ab)
+		}},
+	} {
+		if only != "" && only != part.name {
+			continue
+		}
+		if err := part.run(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) hello() error {
+	for _, clients := range []int{1, 4, 16} {
+		title := fmt.Sprintf("hello, %d workers, %d clients; %d rounds of %d requests, median (min-max)", b.workers, clients, b.rounds, b.requests)
+		styles := []server{b.prefork(b.dir, "hello"), b.uwsgiServer(b.dir, "hello")}
+		if err := b.table(title, styles, clients, b.requests); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// django is the module of the site that the tests have too.
+const django = "site_django"
+
+func (b *bench) site(dir string) error {
 	title := fmt.Sprintf("Django, %d workers, 4 clients; %d rounds of %d requests (once: %d), median (min-max)", b.workers, b.rounds, b.django, b.once)
 	return b.table(title, []server{
-		b.onceServer(site, app), b.zygote(site, app), b.warmZygote(site, app), b.prefork(site, app), b.uwsgiServer(site, app),
+		b.onceServer(dir, django), b.zygote(dir, django), b.warmZygote(dir, django), b.prefork(dir, django), b.uwsgiServer(dir, django),
 	}, 4, b.django)
 }
 

@@ -61,7 +61,7 @@ var mayImport = map[string][]string{
 	"bench/measure":   {},
 	"bench/startup":   {"bench/measure"},
 	"bench/supervise": {"bench/measure"},
-	"bench/wsgi":      {"bench/measure"},
+	"bench/wsgi":      {"bench/measure", "internal/loopback"},
 	"scripts/testsum": {},
 
 	// For tests alone.
