@@ -266,6 +266,13 @@ func (c *scgiRun) cgiFlags(a *appfile.App) {
 	if len(a.CGI.PassParams) > 0 {
 		c.flag("pass", strings.Join(a.CGI.PassParams, ","))
 	}
+	if len(a.CGI.Allow) > 0 {
+		var words []string
+		for _, what := range a.CGI.Allow {
+			words = append(words, string(what))
+		}
+		c.flag("allow", strings.Join(words, ","))
+	}
 	for _, option := range []struct {
 		set  bool
 		flag string

@@ -155,15 +155,24 @@ type Limits struct {
 
 // CGI is the script or the folder of scripts of an app of type cgi.
 type CGI struct {
-	Script         string   `yaml:"script" doc:"one program" format:"file"`
-	Directory      string   `yaml:"directory" doc:"a folder of programs" format:"dir"`
-	Arguments      []string `yaml:"arguments" doc:"arguments of script"`
-	AddStatus      bool     `yaml:"add_status" default:"true" doc:"add the Status line where a script leaves it out"`
-	FollowSymlinks bool     `yaml:"follow_symlinks" default:"false" doc:"run scripts that are links; what they lead to must lie under directory"`
-	EnvPass        []string `yaml:"env_pass" default:"PATH,LANG,TZ" doc:"outer variables that scripts see" format:"envname"`
-	PassParams     []string `yaml:"pass_params" doc:"names beyond the CGI ones that the web server's parameters may set; run.env is the better place and wins" format:"envname"`
-	Handoff        bool     `yaml:"handoff" default:"false" doc:"give the connection itself to the script"`
-	StreamBody     bool     `yaml:"stream_body" default:"false" doc:"start the script before the body is complete"`
+	Script         string    `yaml:"script" doc:"one program" format:"file"`
+	Directory      string    `yaml:"directory" doc:"a folder of programs" format:"dir"`
+	Arguments      []string  `yaml:"arguments" doc:"arguments of script"`
+	AddStatus      bool      `yaml:"add_status" default:"true" doc:"add the Status line where a script leaves it out"`
+	FollowSymlinks bool      `yaml:"follow_symlinks" default:"false" doc:"run scripts that are links; what they lead to must lie under directory"`
+	Allow          []Refused `yaml:"allow" doc:"scripts that are run although they are refused by default: hidden ones, backup copies by their names, those that everybody may write to, set-uid ones, those of a third owner"`
+	EnvPass        []string  `yaml:"env_pass" default:"PATH,LANG,TZ" doc:"outer variables that scripts see" format:"envname"`
+	PassParams     []string  `yaml:"pass_params" doc:"names beyond the CGI ones that the web server's parameters may set; run.env is the better place and wins" format:"envname"`
+	Handoff        bool      `yaml:"handoff" default:"false" doc:"give the connection itself to the script"`
+	StreamBody     bool      `yaml:"stream_body" default:"false" doc:"start the script before the body is complete"`
+}
+
+// Refused is a reason for which a script is not run.
+type Refused string
+
+// Values lists what scgi-run bridge --allow takes.
+func (Refused) Values() []string {
+	return []string{"hidden", "backup", "writable", "setuid", "owner"}
 }
 
 // WSGI is the Python callable of an app of type wsgi.

@@ -61,6 +61,7 @@ type flagReader struct {
 	style  string
 	paths  []string
 	params []string
+	allow  []string
 }
 
 // switches are the flags without a value.
@@ -121,6 +122,8 @@ func (f *flagReader) flag(name, value string) {
 		f.passNames(value)
 	case "pass":
 		f.params = append(f.params, strings.FieldsFunc(value, isComma)...)
+	case "allow":
+		f.allow = append(f.allow, strings.FieldsFunc(value, isComma)...)
 	case "path":
 		f.paths = append(f.paths, value)
 	case "python":
@@ -226,6 +229,9 @@ func (f *flagReader) finish(rest []string) {
 	}
 	if len(f.params) > 0 {
 		d.words("cgi.pass_params", f.params, at)
+	}
+	if len(f.allow) > 0 {
+		d.words("cgi.allow", f.allow, at)
 	}
 }
 
