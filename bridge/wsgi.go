@@ -31,6 +31,9 @@ type WSGIOptions struct {
 
 	// What follows is for ResidentWSGI.
 	Style       WSGIStyle
+	UWSGI       bool   // uwsgi serves, and Style is not used
+	Threads     int    // of a worker of uwsgi
+	Protocol    string // that uwsgi speaks: a key of UWSGIProtocols
 	Warm        string // URL path that the app is asked for once when it has been loaded; "" for none
 	Workers     int    // of WSGIPrefork
 	MaxRequests int    // of a worker; 0 is no limit
@@ -108,10 +111,9 @@ func residentArgs(opts *WSGIOptions, res *Residence, listeners []*listener) (arg
 		args = append(args, "reload=0")
 	}
 	for _, l := range listeners {
-		// The copy is left open, and is none of the standard descriptors.
-		fd, err := unix.FcntlInt(l.file.Fd(), unix.F_DUPFD, 3)
+		fd, err := l.leave()
 		if err != nil {
-			return nil, &addressError{l.file.Name(), "dup", err}
+			return nil, err
 		}
 		args = append(args, "listen="+itoa(fd))
 		if l.path != "" {
@@ -119,6 +121,15 @@ func residentArgs(opts *WSGIOptions, res *Residence, listeners []*listener) (arg
 		}
 	}
 	return args, nil
+}
+
+// leave returns a copy of the socket that programs started from here have. It is
+// none of the standard descriptors.
+func (l *listener) leave() (fd int, err error) {
+	if fd, err = unix.FcntlInt(l.file.Fd(), unix.F_DUPFD, 3); err != nil {
+		return 0, &addressError{l.file.Name(), "dup", err}
+	}
+	return fd, nil
 }
 
 func inSeconds(d time.Duration) string {

@@ -11,16 +11,25 @@ import (
 // What targets have in common that start scgi-run for an app which does not speak
 // SCGI itself: for each connection, or once, as the resident bridge.
 
-// bridged reports whether scgi-run answers for the app.
+// bridged reports whether scgi-run answers for the app, or becomes what does.
 func bridged(a *appfile.App) bool {
-	return a.Type == appfile.TypeCGI || a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGIBuiltin
+	return a.Type == appfile.TypeCGI || a.Type == appfile.TypeWSGI && a.WSGI.Server != appfile.WSGICustom
+}
+
+// byUWSGI reports whether scgi-run becomes uwsgi for the app.
+func byUWSGI(a *appfile.App) bool {
+	return a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGIUWSGI
 }
 
 // residentBridge reports whether the bridge keeps running under a target that can
 // do both: it costs a request less, and more is to be had of it.
 func residentBridge(a *appfile.App) bool {
 	switch {
-	case !bridged(a) || a.Run.Mode == appfile.RunPerRequest:
+	case !bridged(a):
+		return false
+	case byUWSGI(a):
+		return true
+	case a.Run.Mode == appfile.RunPerRequest:
 		return false
 	case a.Run.Mode == appfile.RunResident:
 		return true
@@ -52,6 +61,11 @@ func scgiRunResident(a *appfile.App, address, logFile string) scgiRun {
 	}
 	c.flag("listen", address)
 	switch {
+	case byUWSGI(a):
+		c.flag("server", string(appfile.WSGIUWSGI))
+		c.flag("workers", strconv.Itoa(a.WSGI.Workers))
+		c.flag("threads", strconv.Itoa(a.WSGI.Threads))
+		c.flag("protocol", string(a.Protocol))
 	case a.Type == appfile.TypeWSGI && styleOf(a) == appfile.WSGIPrefork:
 		c.flag("style", string(appfile.WSGIPrefork))
 		c.flag("workers", strconv.Itoa(a.WSGI.Workers))
@@ -69,6 +83,9 @@ func scgiRunResident(a *appfile.App, address, logFile string) scgiRun {
 // scgiRunSpeaks reports whether scgi-run, in the form that the app asks for, speaks
 // its protocol.
 func scgiRunSpeaks(a *appfile.App) bool {
+	if byUWSGI(a) {
+		return a.Protocol != appfile.AJP
+	}
 	return a.Protocol == appfile.SCGI || a.Protocol == appfile.FastCGI && a.Type == appfile.TypeCGI && residentBridge(a)
 }
 
@@ -116,6 +133,7 @@ func acceptResidentBridge(a *appfile.App, target, option string) diag.List {
 		}
 	}
 	switch {
+	case byUWSGI(a):
 	case a.Run.Mode == appfile.RunPerRequest:
 		refuse("run.mode", "scgi-run keeps running where "+option+" is scgi-run", "leave one of them out")
 	case a.Type == appfile.TypeWSGI && a.WSGI.Style == appfile.WSGIOnce:
@@ -133,12 +151,20 @@ func acceptResidentBridge(a *appfile.App, target, option string) diag.List {
 		lost("run.directory", "a script runs in its own folder", "leave it out")
 		return list
 	}
-	if a.Protocol != appfile.SCGI {
-		refuse("protocol", target+" keeps scgi-run wsgi running, which speaks SCGI only", "set protocol: scgi")
+	switch {
+	case byUWSGI(a) && !scgiRunSpeaks(a):
+		refuse("protocol", "uwsgi does not speak "+string(a.Protocol), "set it to scgi, fastcgi, uwsgi or http")
+	case !scgiRunSpeaks(a):
+		refuse("protocol", target+" keeps scgi-run wsgi running, which speaks SCGI only", "set protocol: scgi, or wsgi.server: uwsgi, which speaks others")
 	}
 	if a.Run.Instances > 1 {
 		refuse("run.instances", "one socket serves all processes", "set wsgi.workers instead")
 	}
+	if byUWSGI(a) {
+		lost("run.max_concurrent", "uwsgi serves as many requests at once as it has workers, and threads in them", "set wsgi.workers and wsgi.threads")
+		return list
+	}
+	lost("wsgi.threads", "scgi-run wsgi has no threads", "set wsgi.workers, or wsgi.server: uwsgi")
 	if styleOf(a) == appfile.WSGIPrefork {
 		lost("run.max_concurrent", "a worker of prefork serves one request after the other", "set wsgi.workers")
 	} else {

@@ -22,7 +22,7 @@ var daemontools = &Target{
 		"run.group":                {Carried, "the user's own; setuidgid knows no other"},
 		"run.supplementary_groups": {Refused, "setuidgid leaves the program its user's own group and no other"},
 	}),
-	Fits:   fitsFolder,
+	Fits:   fitsAny,
 	Accept: func(s *Scope, a *appfile.App) diag.List { return daemontoolsFamily().accept(s, a) },
 	Files:  func(s *Scope) ([]Spec, error) { return daemontoolsFamily().files(s) },
 	Way:    func(a *appfile.App) Way { return daemontoolsFamily().way(a) },

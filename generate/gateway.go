@@ -25,7 +25,7 @@ func fitsGateway(a *appfile.App) string {
 	case appfile.FastCGI, appfile.HTTP1:
 	}
 	if bridged(a) && !scgiRunSpeaks(a) {
-		return "scgi-run answers for it, which speaks scgi, and fastcgi for scripts where the bridge keeps running"
+		return "scgi-run answers for it, which speaks scgi, and fastcgi for scripts where the bridge keeps running; uwsgi speaks both"
 	}
 	return ""
 }

@@ -15,8 +15,8 @@ import (
 // fields says what becomes of every field; own holds those that the init does in
 // its own way.
 func (in *initSystem) fields(own Fields) Fields {
-	const byUs = "cgi, and wsgi.server builtin"
-	commandDecides := Field{Carried, "wsgi.server builtin; of custom, run.command decides it, with a warning"}
+	const byUs = "cgi, and wsgi.server builtin and uwsgi"
+	commandDecides := Field{Carried, "wsgi.server builtin and uwsgi; of custom, run.command decides it, with a warning"}
 	ownSocket := Field{Carried, byUs + "; a program of your own makes its own socket, with a warning"}
 	size := fmt.Sprintf("%d to %d bytes", minLogSize, loggerOurs.maxLogSize())
 	fields := Fields{
@@ -32,17 +32,17 @@ func (in *initSystem) fields(own Fields) Fields {
 		"run.start_timeout":        {Warned, "nothing says when the program is ready"},
 		"run.stop_signal":          {Carried, "for the program alone"},
 		"run.stop_timeout":         {Carried, "whole seconds; then the program is killed, with all in its process group"},
-		"protocol":                 {Carried, "of cgi scgi and fastcgi; of wsgi.server builtin scgi; another is refused"},
+		"protocol":                 {Carried, "of cgi scgi and fastcgi; of wsgi.server builtin scgi, of uwsgi all but ajp; another is refused"},
 		"run.limits.*":             {Carried, "soft limits; of " + byUs + " by scgi-run"},
 		"cgi.*":                    {Carried, "by scgi-run"},
 		"cgi.handoff":              {Carried, "false; true is a process for each request, which is refused"},
 		"wsgi.module":              {Carried, ""},
-		"wsgi.server":              {Carried, "builtin and custom"},
+		"wsgi.server":              {Carried, ""},
 		"wsgi.python":              commandDecides,
 		"wsgi.path":                commandDecides,
 		"wsgi.style":               {Carried, "prefork where nothing else is set, and zygote; of custom, run.command decides it, with a warning"},
 		"wsgi.workers":             {Carried, "of prefork; else a warning"},
-		"wsgi.threads":             {Warned, "scgi-run wsgi has no threads; of a program of your own, run.command decides it"},
+		"wsgi.threads":             {Carried, "of uwsgi; else a warning"},
 		"listen.tcp":               {Carried, byUs + "; a program of your own makes its own socket"},
 		"listen.unix":              {Carried, "a folder below /run or /var/run is made when the program starts; a program of your own makes the socket"},
 		"listen.user":              ownSocket,
@@ -73,7 +73,7 @@ func (in *initSystem) acceptApp(s *Scope, a *appfile.App) diag.List {
 		c.lost("scgi-run ends by TERM, and HUP is what it takes", "leave it out", "run.stop_signal", "options."+in.target+".reload_signal")
 	} else {
 		c.ownProgram("run.max_concurrent", "run.request_timeout")
-		c.lost("run.command decides it", "leave it out", "wsgi.style", "wsgi.workers")
+		c.lost("run.command decides it", "leave it out", "wsgi.style", "wsgi.workers", "wsgi.threads")
 		c.lost("the program makes its own socket; run.umask is all that "+in.target+" adds", "leave it out", "listen.user", "listen.group", "listen.mode", "listen.backlog")
 	}
 	for i, group := range a.Run.SupplementaryGroups {

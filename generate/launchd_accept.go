@@ -74,8 +74,8 @@ func launchdFields() Fields {
 // fitsLaunchd leaves an app that says nothing of launchd out where launchd can
 // not make its socket: on another system, the socket is as it should be.
 func fitsLaunchd(a *appfile.App) string {
-	if why := fitsSystemd(a); why != "" {
-		return why
+	if byUWSGI(a) {
+		return "wsgi.server is uwsgi, which keeps running, and launchd starts scgi-run for each request; use custom with run.command"
 	}
 	if bridged(a) && a.Run.Mode == appfile.RunResident {
 		return "run.mode is resident, and launchd starts scgi-run for each request; leave it out"

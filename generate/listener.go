@@ -240,7 +240,7 @@ func (f *family) acceptListener(a *appfile.App) diag.List {
 	if a.Type == appfile.TypeCGI {
 		list = append(list, f.lost(a, "a script runs in its own folder", "run.directory")...)
 	}
-	list = append(list, f.lost(a, "each request is a process", "wsgi.workers")...)
+	list = append(list, f.lost(a, "each request is a process", "wsgi.workers", "wsgi.threads")...)
 	list = append(list, f.lost(a, "the listener ends by TERM, and a program per request by itself", "run.stop_signal")...)
 	list = append(list, f.lost(a, "the listener says itself when it listens, where it can", f.option("check"), f.option("notification_fd"))...)
 	return append(list, f.lost(a, "a program per request is started anew for each", f.option("reload"), f.option("reload_signal"))...)
@@ -252,6 +252,10 @@ func (f *family) acceptPerConnection(a *appfile.App, o *folderOptions) diag.List
 	var list diag.List
 	refuse := func(field, message, hint string) {
 		list = append(list, a.Problem(field, codeCannotCarry, message, hint))
+	}
+	if byUWSGI(a) {
+		refuse(f.option("listener"), fmt.Sprintf("%s starts a program for each connection, and uwsgi keeps running", o.Listener), "leave it out")
+		return list
 	}
 	if a.Run.Mode == appfile.RunResident {
 		refuse(f.option("listener"), fmt.Sprintf("%s starts a program for each connection, and run.mode is resident", o.Listener), "leave one of them out")

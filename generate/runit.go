@@ -26,7 +26,7 @@ var runit = &Target{
 		"run.stop_signal":          {Carried, "control/t, and the file down-signal, where it is not TERM; per request the listener ends by TERM, with a warning"},
 		"run.restart.policy":       {Carried, "finish, and the file restart"},
 	}),
-	Fits:   fitsFolder,
+	Fits:   fitsAny,
 	Accept: func(s *Scope, a *appfile.App) diag.List { return runitFamily().accept(s, a) },
 	Files:  func(s *Scope) ([]Spec, error) { return runitFamily().files(s) },
 	Way:    func(a *appfile.App) Way { return runitFamily().way(a) },

@@ -27,7 +27,7 @@ var s6rc = &Target{
 	Source:  "https://skarnet.org/software/s6-rc/",
 	Options: new(s6rcOptions),
 	Fields:  s6rcFamily().fields(s6rcFields()),
-	Fits:    fitsFolder,
+	Fits:    fitsAny,
 	Accept:  acceptS6rc,
 	Files:   filesS6rc,
 	Quote:   quote.Sh,
@@ -108,7 +108,7 @@ func acceptS6rc(s *Scope, a *appfile.App) diag.List {
 	options := s6rcOptionsOf(a)
 	for i, name := range options.After {
 		other := appOfService(s.Project, name)
-		if other == nil || other.Name == a.Name || slices.Contains(s.Apps, other) || fitsFolder(other) != "" {
+		if other == nil || other.Name == a.Name || slices.Contains(s.Apps, other) {
 			continue
 		}
 		if len(other.Targets) > 0 && !slices.Contains(other.Targets, f.target) {

@@ -21,7 +21,7 @@ var s6 = &Target{
 	Source:  "https://skarnet.org/software/s6/",
 	Options: new(s6Options),
 	Fields:  s6Family().fields(s6Fields()),
-	Fits:    fitsFolder,
+	Fits:    fitsAny,
 	Accept:  func(s *Scope, a *appfile.App) diag.List { return s6Family().accept(s, a) },
 	Files:   func(s *Scope) ([]Spec, error) { return s6Family().files(s) },
 	Way:     func(a *appfile.App) Way { return s6Family().way(a) },

@@ -97,11 +97,11 @@ func (f *family) reserved(name string) bool {
 // fields says what becomes of every field; own holds those that the family
 // does in its own way.
 func (f *family) fields(own Fields) Fields {
-	const byUs = "cgi, and wsgi.server builtin"
-	commandDecides := Field{Carried, "wsgi.server builtin; of custom, run.command decides it, with a warning"}
+	const byUs = "cgi, and wsgi.server builtin and uwsgi"
+	commandDecides := Field{Carried, "wsgi.server builtin and uwsgi; of custom, run.command decides it, with a warning"}
 	socket := Field{Carried, byUs + "; a program of your own makes its own socket, with a warning"}
 	fields := Fields{
-		"protocol":            {Carried, "of cgi scgi, or fastcgi where the bridge keeps running; of wsgi.server builtin scgi; another is refused"},
+		"protocol":            {Carried, "of cgi scgi, or fastcgi where the bridge keeps running; of wsgi.server builtin scgi, of uwsgi all but ajp; another is refused"},
 		"run.command":         {Carried, ""},
 		"run.directory":       {Carried, "for wsgi by scgi-run; a script runs in its own folder, with a warning"},
 		"run.instances":       {Carried, "a service folder each; of " + byUs + " more than 1 are refused"},
@@ -111,12 +111,12 @@ func (f *family) fields(own Fields) Fields {
 		"cgi.*":               {Carried, "by scgi-run"},
 		"cgi.handoff":         {Carried, "per request, which it makes the default"},
 		"wsgi.module":         {Carried, ""},
-		"wsgi.server":         {Carried, "builtin and custom"},
+		"wsgi.server":         {Carried, ""},
 		"wsgi.style":          {Carried, "prefork where nothing else is set; once is per request; of custom, run.command decides it, with a warning"},
 		"wsgi.python":         commandDecides,
 		"wsgi.path":           commandDecides,
-		"wsgi.workers":        {Carried, "of prefork; else a warning"},
-		"wsgi.threads":        {Warned, "scgi-run wsgi has no threads; of a program of your own, run.command decides it"},
+		"wsgi.workers":        {Carried, "of prefork and uwsgi; else a warning"},
+		"wsgi.threads":        {Carried, "of uwsgi; else a warning"},
 		"listen.tcp":          {Carried, byUs + "; a program of your own makes its own socket"},
 		"listen.unix":         {Carried, byUs + "; a program of your own makes its own socket"},
 		"listen.user":         socket,
@@ -134,27 +134,16 @@ func (f *family) fields(own Fields) Fields {
 	return starterFields(fields)
 }
 
-// fitsResident is fitsFolder of a starter of programs that keep running.
+// fitsResident is Fits of a starter of programs that keep running.
 func fitsResident(a *appfile.App) string {
 	if perRequest(a) {
 		return "it is a process for each request, which this target has no listener for; leave run.mode out, or use inetd, systemd, or one of the service folders"
-	}
-	return fitsFolder(a)
-}
-
-// fitsFolder is Fits of all that keeps folders up.
-func fitsFolder(a *appfile.App) string {
-	switch {
-	case a.Type == appfile.TypeServer, a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGICustom:
-		return ""
-	case a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGIUWSGI:
-		return "this version writes no command for wsgi.server uwsgi; use custom with run.command"
 	}
 	return ""
 }
 
 func (f *family) accept(s *Scope, a *appfile.App) diag.List {
-	list := append(acceptStarter(s, a), acceptServices(s.Project, a, fitsFolder, sameName)...)
+	list := append(acceptStarter(s, a), acceptServices(s.Project, a, fitsAny, sameName)...)
 	refuse := func(field, message, hint string) {
 		list = append(list, a.Problem(field, codeCannotCarry, message, hint))
 	}
@@ -187,7 +176,7 @@ func (f *family) acceptResident(a *appfile.App) diag.List {
 		list = append(list, a.Problem("run.mode", codeCannotCarry, f.target+" keeps a program running", "leave it out, or set it to resident"))
 	}
 	list = append(list, f.lost(a, "it is for a process per request, and this program keeps running", "run.max_concurrent", "run.request_timeout")...)
-	list = append(list, f.lost(a, "run.command decides it", "wsgi.python", "wsgi.path", "wsgi.style", "wsgi.workers")...)
+	list = append(list, f.lost(a, "run.command decides it", "wsgi.python", "wsgi.path", "wsgi.style", "wsgi.workers", "wsgi.threads")...)
 	list = append(list, f.lost(a, "the program listens by itself", f.option("listener"), f.option("listener_dir"))...)
 	return append(list, f.lost(a, "the program makes its own socket; run.umask is all that "+f.target+" adds",
 		"listen.user", "listen.group", "listen.mode", "listen.backlog")...)

@@ -180,8 +180,6 @@ func (f *family) acceptAfter(project *appfile.Project, a *appfile.App, after []s
 			}
 		case other.Name == a.Name:
 			list = append(list, a.Problem(field, codeCannotCarry, "it would wait for itself", "leave it out"))
-		case fitsFolder(other) != "":
-			list = append(list, a.Problem(field, codeCannotCarry, other.Name+" has no service folder: "+fitsFolder(other), "leave it out"))
 		case f.comesAfter(project, other, a, nil):
 			list = append(list, a.Problem(field, codeCannotCarry, other.Name+" itself comes after "+a.Name+", so neither would wait", "leave one of them out"))
 		}

@@ -103,6 +103,9 @@ func acceptServices(project *appfile.Project, a *appfile.App, fits func(*appfile
 	return list
 }
 
+// fitsAny is Fits of a starter that every app fits.
+func fitsAny(*appfile.App) string { return "" }
+
 // sameName is the name of a service for a target that changes none.
 func sameName(service string) string { return service }
 

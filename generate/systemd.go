@@ -28,7 +28,7 @@ var systemd = &Target{
 	Source:  "https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html",
 	Options: new(systemdOptions),
 	Fields:  starterFields(systemdFields()),
-	Fits:    fitsSystemd,
+	Fits:    fitsAny,
 	Accept:  acceptSystemd,
 	Files:   filesSystemd,
 	Way:     waySystemd,
@@ -83,16 +83,6 @@ const (
 	versionRestartSteps = 254
 	versionPollLimit    = 255
 )
-
-func fitsSystemd(a *appfile.App) string {
-	switch {
-	case a.Type == appfile.TypeServer, a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGICustom:
-		return ""
-	case a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGIUWSGI:
-		return "this version writes no command for wsgi.server uwsgi; use custom with run.command"
-	}
-	return ""
-}
 
 // systemdListens reports whether systemd makes the socket of the app.
 func systemdListens(a *appfile.App) bool {

@@ -15,13 +15,13 @@ import (
 )
 
 func systemdFields() Fields {
-	const resident, byUs = "resident; per request a warning", "cgi, and wsgi.server builtin"
+	const resident, byUs = "resident; per request a warning", "cgi, and wsgi.server builtin and uwsgi"
 	journal := Field{Warned, "the journal stamps lines and keeps them by its own limits, journald.conf; a file in log.dir is for logrotate to rotate, with copytruncate"}
-	commandDecides := Field{Carried, "wsgi.server builtin; of custom, run.command decides it, with a warning"}
+	commandDecides := Field{Carried, "wsgi.server builtin and uwsgi; of custom, run.command decides it, with a warning"}
 	socket := Field{Carried, byUs + ", or with options.systemd.socket_activation; else the program makes its own socket, with a warning"}
 	return Fields{
 		"description":              {Carried, "Description="},
-		"protocol":                 {Carried, "of cgi scgi, or fastcgi where the bridge keeps running; of wsgi.server builtin scgi; another is refused"},
+		"protocol":                 {Carried, "of cgi scgi, or fastcgi where the bridge keeps running; of wsgi.server builtin scgi, of uwsgi all but ajp; another is refused"},
 		"run.mode":                 {Carried, "auto: the bridge keeps running"},
 		"run.user":                 {Carried, "User=; a name with a dot or more than 31 characters is refused"},
 		"run.group":                {Carried, "Group="},
@@ -45,12 +45,12 @@ func systemdFields() Fields {
 		"cgi.*":                    {Carried, ""},
 		"wsgi.module":              {Carried, ""},
 		"cgi.handoff":              {Carried, "per request, which it makes the default"},
-		"wsgi.server":              {Carried, "builtin and custom"},
+		"wsgi.server":              {Carried, ""},
 		"wsgi.style":               {Carried, "prefork where nothing else is set; once is per request"},
 		"wsgi.python":              commandDecides,
 		"wsgi.path":                commandDecides,
 		"wsgi.workers":             {Carried, "of prefork; else a warning"},
-		"wsgi.threads":             {Warned, "scgi-run wsgi has no threads; of a program of your own, run.command decides it"},
+		"wsgi.threads":             {Carried, "of uwsgi; else a warning"},
 		"listen.tcp":               {Carried, "where systemd listens; localhost is refused there"},
 		"listen.unix":              {Carried, "where systemd listens; else the folder of the socket is made writable"},
 		"listen.user":              socket,
@@ -76,7 +76,7 @@ type systemdCheck struct {
 
 func acceptSystemd(s *Scope, a *appfile.App) diag.List {
 	c := &systemdCheck{starterCheck{a, "systemd", acceptSecretNames(a)}, systemdOptionsOf(a)}
-	c.list = append(c.list, acceptServices(s.Project, a, fitsSystemd, sameName)...)
+	c.list = append(c.list, acceptServices(s.Project, a, fitsAny, sameName)...)
 	c.accounts()
 	switch {
 	case perRequest(a):
@@ -148,7 +148,7 @@ func (c *systemdCheck) accounts() {
 func (c *systemdCheck) perRequest() {
 	c.perConnection("; run.max_concurrent limits the processes")
 	c.lost("a program per request is started anew for each, and ends by itself", "leave it out",
-		"wsgi.workers", "run.start_timeout", "run.stop_signal", "run.stop_timeout", "run.restart.policy", "run.restart.delay", "run.restart.max_delay", "run.restart.burst", "run.restart.window",
+		"wsgi.workers", "wsgi.threads", "run.start_timeout", "run.stop_signal", "run.stop_timeout", "run.restart.policy", "run.restart.delay", "run.restart.max_delay", "run.restart.burst", "run.restart.window",
 		"options.systemd.readiness", "options.systemd.give_up", "options.systemd.reload", "options.systemd.reload_signal", "options.systemd.socket_activation")
 }
 
@@ -160,7 +160,7 @@ func (c *systemdCheck) residentBridge() {
 
 func (c *systemdCheck) resident() {
 	c.ownProgram("run.max_concurrent", "run.request_timeout")
-	c.lost("run.command decides it", "leave it out", "wsgi.workers")
+	c.lost("run.command decides it", "leave it out", "wsgi.workers", "wsgi.threads")
 	if !c.o.SocketActivation {
 		c.lost("the program makes its own socket", "options.systemd.socket_activation lets systemd make it", "listen.user", "listen.group", "listen.mode", "listen.backlog")
 	}
@@ -220,7 +220,7 @@ func (c *systemdCheck) ownSocket(project *appfile.Project, dir string) {
 	}
 	for _, other := range project.Apps {
 		theirs, ok := belowRun(path.Dir(other.Addr().Unix))
-		mine := ok && theirs == below && fitsSystemd(other) == "" && !systemdListens(other)
+		mine := ok && theirs == below && !systemdListens(other)
 		if mine && other.Name < c.a.Name && (other.Run.User != c.a.Run.User || other.Run.Group != c.a.Run.Group) {
 			c.refuse("listen.unix", "systemd gives "+dir+" to "+c.a.Run.User+", and "+other.Name+" has its socket in it", hint)
 		}

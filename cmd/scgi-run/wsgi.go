@@ -20,6 +20,10 @@ const wsgiHelp = `  Serve the connection on standard input with the callable "ap
 
     scgi-run wsgi --listen unix:/run/hello/sock --style zygote --path /srv/hello hello:application
 
+  Have uwsgi serve, which has to be on the machine, with threads, over FastCGI:
+
+    scgi-run wsgi --server uwsgi --listen unix:/run/hello/sock --workers 4 --threads 2 --protocol fastcgi --path /srv/hello hello:application
+
 Becomes a Python process that reads one SCGI request from the connection on file
 descriptor 0 and calls the app. For inetd (nowait), tcpserver, s6-ipcserver and
 systemd (Accept=yes). What the app prints goes to the log.
@@ -31,6 +35,11 @@ file of --log anew and loads the app anew: old workers serve until new ones are
 ready, and stay if the app can not be loaded. A worker that dies is replaced. As
 long as the app can not be loaded at all, requests are answered 500, and it is
 tried again.
+
+With --server uwsgi it becomes uwsgi, from the virtual environment of --python or
+from PATH. An app that can not be loaded, also on HUP, ends it: what keeps it up
+starts it again. SCRIPT_NAME is what the web server says; http has none, and
+--mount is it.
 
 usage: scgi-run wsgi [FLAG…] MODULE:CALLABLE
 
@@ -47,15 +56,17 @@ func wsgiFlags(o *bridge.WSGIOptions) []option {
 
 // wsgiResidenceFlags are those of the forms that keep running.
 func wsgiResidenceFlags(o *bridge.WSGIOptions, r *bridge.Residence) []option {
-	more := append(preforkFlags(o), zygoteFlags(o, r)...)
+	more := append(workerFlags(o), zygoteFlags(o, r)...)
+	more = append(more, uwsgiFlags(o)...)
+	more = append(more, option{"server", "NAME", "builtin, or uwsgi", setServer(o)})
 	more = append(more, option{"warm", "PATH", "ask the app for this URL path once when it has been loaded,\nso that it is ready when the first request comes", setMount(&o.Warm)})
 	return append(listenFlags(r), more...)
 }
 
-func preforkFlags(o *bridge.WSGIOptions) []option {
+func workerFlags(o *bridge.WSGIOptions) []option {
 	return []option{
-		{"workers", "N", "workers of prefork (1)", setCount(&o.Workers)},
-		{"max-requests", "N", "requests, or up to a tenth less, after which a worker of\nprefork is replaced (no limit)", setCount(&o.MaxRequests)},
+		{"workers", "N", "workers of prefork and of uwsgi (1)", setCount(&o.Workers)},
+		{"max-requests", "N", "requests, or up to a tenth less, after which a worker of\nprefork or uwsgi is replaced (no limit)", setCount(&o.MaxRequests)},
 	}
 }
 
@@ -63,6 +74,33 @@ func zygoteFlags(o *bridge.WSGIOptions, r *bridge.Residence) []option {
 	return []option{
 		{"max", "N", "children of zygote at a time (64)", setCount(&r.Children)},
 		{"no-reload", "", "do not load changed source again in zygote", setBool(&o.NoReload, true)},
+	}
+}
+
+func uwsgiFlags(o *bridge.WSGIOptions) []option {
+	return []option{
+		{"threads", "N", "threads of a worker of uwsgi (1)", setCount(&o.Threads)},
+		{"protocol", "NAME", "what uwsgi speaks: scgi, fastcgi, uwsgi, http (scgi)", setProtocol(&o.Protocol)},
+	}
+}
+
+func setServer(o *bridge.WSGIOptions) func(string) error {
+	return func(value string) error {
+		if value != "builtin" && value != "uwsgi" {
+			return usageError("no server " + value + ": there are builtin and uwsgi")
+		}
+		o.UWSGI = value == "uwsgi"
+		return nil
+	}
+}
+
+func setProtocol(to *string) func(string) error {
+	return func(value string) error {
+		if _, ok := bridge.UWSGIProtocols[value]; !ok {
+			return usageError("uwsgi does not speak " + value + ": it speaks scgi, fastcgi, uwsgi and http")
+		}
+		*to = value
+		return nil
 	}
 }
 
@@ -77,7 +115,7 @@ func setStyle(to *bridge.WSGIStyle) func(string) error {
 }
 
 func runWSGI(args []string) int {
-	o := &bridge.WSGIOptions{Options: *defaultOptions(), Python: "/usr/bin/python3", Workers: 1}
+	o := &bridge.WSGIOptions{Options: *defaultOptions(), Python: "/usr/bin/python3", Workers: 1, Threads: 1, Protocol: "scgi"}
 	r := defaultResidence()
 	options := append(wsgiFlags(o), wsgiResidenceFlags(o, r)...)
 	rest, err := parseFlags(options, args)
@@ -94,7 +132,10 @@ func runWSGI(args []string) int {
 		return misuse("wsgi", err.Error())
 	}
 	o.App = rest[0]
-	if len(r.Listen) > 0 {
+	switch {
+	case o.UWSGI:
+		return bridge.ResidentUWSGI(o, r)
+	case len(r.Listen) > 0:
 		return bridge.ResidentWSGI(o, r)
 	}
 	return bridge.ServeWSGI(o)
@@ -109,11 +150,20 @@ func checkStyle(o *bridge.WSGIOptions, r *bridge.Residence, args []string) error
 		}
 		return checkUnused(wsgiResidenceFlags(o, r), args, "--listen ADDRESS")
 	}
+	if o.UWSGI {
+		if o.Style != "" || o.Warm != "" {
+			return usageError("--style and --warm belong to --server builtin")
+		}
+		return checkUnused(zygoteFlags(o, r), args, "--style zygote")
+	}
+	if err := checkUnused(uwsgiFlags(o), args, "--server uwsgi"); err != nil {
+		return err
+	}
 	switch o.Style {
 	case bridge.WSGIOnce:
 		return usageError("--style once is for the connection on standard input, without --listen")
 	case bridge.WSGIZygote:
-		return checkUnused(preforkFlags(o), args, "--style prefork")
+		return checkUnused(workerFlags(o), args, "--style prefork")
 	case bridge.WSGIPrefork:
 	}
 	o.Style = bridge.WSGIPrefork

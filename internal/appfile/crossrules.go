@@ -163,6 +163,9 @@ func (c *checker) callable() {
 	if c.app.IsSet("run.command") {
 		c.refuse("run.command", "conflict", "wsgi.server is "+string(w.Server)+", which starts the callable itself", "remove it, or set wsgi.server: custom")
 	}
+	if w.Server == WSGIUWSGI && c.app.Run.Mode == RunPerRequest {
+		c.refuseBoth("run.mode", "wsgi.server", "conflict", "uwsgi keeps running, and run.mode is per-request", "remove one of them")
+	}
 	if w.Style != WSGIAuto && w.Server != WSGIBuiltin {
 		c.refuse("wsgi.style", "conflict", "it is a choice of the built-in server, and wsgi.server is "+string(w.Server), "remove it")
 	}

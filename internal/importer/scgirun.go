@@ -149,8 +149,14 @@ func (f *flagReader) flag(name, value string) {
 	case "max":
 		f.most = true
 		f.number("run.max_concurrent", value, 16)
-	case "workers":
-		f.number("wsgi.workers", value, 1)
+	case "workers", "threads":
+		f.number("wsgi."+name, value, 1)
+	case "server":
+		d.text("wsgi.server", value, at)
+	case "protocol":
+		if value != "scgi" {
+			d.text("protocol", value, at)
+		}
 	case "public": // which the address says
 	case "no-add-status":
 		d.bare("cgi.add_status", "false", at)

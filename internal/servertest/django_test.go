@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -19,8 +18,8 @@ import (
 	"scgikit/internal/webserver"
 )
 
-// djangoForms are the ways in which the site runs: the three styles of scgi-run, and
-// uWSGI, which speaks SCGI as well.
+// djangoForms are the ways in which the site runs: the three styles of scgi-run wsgi,
+// and uwsgi, which it becomes.
 func djangoForms() []string { return []string{"once", "prefork", "zygote", "uwsgi"} }
 
 // djangoSite is the site in all forms.
@@ -37,7 +36,7 @@ func startDjango(t *testing.T) *djangoSite {
 	if exec.CommandContext(t.Context(), python, "-c", "import django").Run() != nil {
 		need.Missing(t, "django")
 	}
-	uwsgi := need.Program(t, "uwsgi")
+	need.Program(t, "uwsgi")
 	s := &djangoSite{project: newProject(t)}
 	s.folder = filepath.Join(s.dir, "site")
 	if err := os.Mkdir(s.folder, 0o755); err != nil {
@@ -53,16 +52,14 @@ func startDjango(t *testing.T) *djangoSite {
 	for _, name := range djangoForms() {
 		s.describe(name, anyServer, ", max_body: 8MiB, buffering: false")
 		env := []string{"SITE_FOLDER=" + s.folder, "PYTHONDONTWRITEBYTECODE=1"}
-		if name == "uwsgi" {
-			s.startOther(t, name, slices.Concat([]string{programs.ScgiRun, "setuidgid", matrixUser, "env"}, env, []string{
-				uwsgi, "--plugin", "python3", "--scgi-socket", s.socket(name), "--chmod-socket=666", "--chdir", s.folder,
-				"--module", "djangosite:application", "--need-app", "--die-on-term", "--processes", "2", "--post-buffering", "65536",
-			})...)
-			continue
-		}
 		flags := []string{"--path=" + s.folder, "--env=" + env[0], "--env=" + env[1], "--mount=/" + name + "/"}
 		f := perRequest
-		if name != "once" {
+		switch name {
+		case "once":
+		case "uwsgi":
+			f = resident
+			flags = append(flags, "--server=uwsgi", "--workers=2")
+		default:
 			f = resident
 			flags = append(flags, "--style="+name)
 		}
