@@ -65,6 +65,11 @@ func becomeUWSGI(opts *WSGIOptions, res *Residence, listeners []*listener, env [
 	if venv != "" {
 		args = append(args, "--virtualenv="+venv)
 	}
+	for _, word := range args {
+		if strings.Contains(word, "$(") || strings.Contains(word, "@(") || strings.Contains(word, "%(") {
+			return notGranted("", errors.New(word+": uwsgi would put something else in the place of $( @( or %(; use another name"))
+		}
+	}
 	for _, l := range listeners {
 		fd, err := l.leave()
 		if err != nil {
@@ -128,6 +133,7 @@ func uwsgiArgs(opts *WSGIOptions, res *Residence) []string {
 		args = append(args, "--max-requests="+itoa(opts.MaxRequests))
 	}
 	if opts.LogFile != "" {
+		// A colon would be that of an address.
 		args = append(args, "--logto="+opts.LogFile, "--log-reopen") // by HUP
 	}
 	paths := opts.Path
@@ -135,10 +141,13 @@ func uwsgiArgs(opts *WSGIOptions, res *Residence) []string {
 		paths = []string{"."}
 	}
 	for _, dir := range paths {
-		args = append(args, "--pythonpath="+dir)
+		args = append(args, "--pythonpath="+unglobbed.Replace(dir))
 	}
 	return args
 }
+
+// unglobbed keeps a path one: uwsgi takes it for a pattern.
+var unglobbed = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
 
 // wholeSeconds rounds up: uwsgi takes no fractions.
 func wholeSeconds(d time.Duration) string {

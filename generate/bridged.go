@@ -1,7 +1,9 @@
 package generate
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"scgikit/internal/appfile"
@@ -161,6 +163,7 @@ func acceptResidentBridge(a *appfile.App, target, option string) diag.List {
 		refuse("run.instances", "one socket serves all processes", "set wsgi.workers instead")
 	}
 	if byUWSGI(a) {
+		list = append(list, acceptUWSGI(a)...)
 		lost("run.max_concurrent", "uwsgi serves as many requests at once as it has workers, and threads in them", "set wsgi.workers and wsgi.threads")
 		return list
 	}
@@ -170,5 +173,27 @@ func acceptResidentBridge(a *appfile.App, target, option string) diag.List {
 	} else {
 		lost("wsgi.workers", "zygote has a fresh process for each request", "set run.max_concurrent")
 	}
+	return list
+}
+
+// acceptUWSGI refuses words that uwsgi would change.
+func acceptUWSGI(a *appfile.App) diag.List {
+	var list diag.List
+	check := func(field, word string) {
+		for _, sign := range []string{"$(", "@(", "%("} {
+			if strings.Contains(word, sign) {
+				list = append(list, a.Problem(field, codeCannotQuote, "uwsgi would put something else in the place of "+sign, "use another name, or wsgi.server: builtin"))
+				return
+			}
+		}
+	}
+	for i, dir := range a.WSGI.Path {
+		field := fmt.Sprintf("wsgi.path[%d]", i)
+		if !a.IsSet("wsgi.path") {
+			field = "run.directory"
+		}
+		check(field, dir)
+	}
+	check("wsgi.python", a.WSGI.Python)
 	return list
 }

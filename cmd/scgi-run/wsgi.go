@@ -154,6 +154,12 @@ func checkStyle(o *bridge.WSGIOptions, r *bridge.Residence, args []string) error
 		if o.Style != "" || o.Warm != "" {
 			return usageError("--style and --warm belong to --server builtin")
 		}
+		if strings.Contains(o.LogFile, ":") {
+			return usageError("--log " + o.LogFile + ": uwsgi takes it for an address, because of the colon")
+		}
+		if o.Protocol == "http" && strings.Contains(o.Mount, "=") {
+			return usageError("--mount " + o.Mount + ": uwsgi ends it at =")
+		}
 		return checkUnused(zygoteFlags(o, r), args, "--style zygote")
 	}
 	if err := checkUnused(uwsgiFlags(o), args, "--server uwsgi"); err != nil {

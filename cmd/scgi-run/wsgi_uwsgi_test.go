@@ -181,6 +181,35 @@ func TestUWSGIMasterKilled(t *testing.T) {
 	}
 }
 
+// Folders with names that uwsgi has a meaning for are taken as they are, or refused.
+func TestUWSGIPaths(t *testing.T) {
+	t.Parallel()
+	dir := folder(t, map[string]string{"there": ""})
+	for _, name := range []string{"a*", "ab", "c?[d]", `e\f`, "g%d", "h i=j,k:l"} {
+		if err := os.MkdirAll(dir+name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, _ := startUWSGI(t, tellApp, "--path="+dir+"a*", "--path="+dir+"c?[d]", "--path="+dir+`e\f`, "--path="+dir+"g%d", "--path="+dir+"h i=j,k:l")
+	got := s.body(t)
+	for _, name := range []string{"a*", "c?[d]", `e\\f`, "g%d", "h i=j,k:l"} {
+		if !strings.Contains(got, "'"+dir+name+"/'") {
+			t.Errorf("%s is not in\n%s", name, got)
+		}
+	}
+	if strings.Contains(got, dir+"ab/") {
+		t.Errorf("a* is a pattern:\n%s", got)
+	}
+	s.stop(t)
+	for _, name := range []string{"$(PATH)", "@(/etc/hostname)", "%(x)"} {
+		cmd := exec.CommandContext(t.Context(), scgiRun(t), "wsgi", "--server=uwsgi", "--listen=unix:"+dir+"s", "--path="+dir+name, "mine")
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != 111 || !strings.Contains(string(out), name+": uwsgi would put something else") {
+			t.Errorf("%s: %v: %s", name, err, out)
+		}
+	}
+}
+
 // A virtual environment is that of its interpreter; another one can not be had.
 func TestUWSGIVirtualEnvironment(t *testing.T) {
 	t.Parallel()
