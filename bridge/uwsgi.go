@@ -30,26 +30,7 @@ const uwsgiHeaders = 65535
 // Source: https://uwsgi-docs.readthedocs.io/en/latest/Options.html; for descriptors
 // that are sockets core/socket.c of 2.0.
 func ResidentUWSGI(opts *WSGIOptions, res *Residence) int {
-	log := residentLog(opts.LogFile)
-	resetSignals()
-	listeners, err := res.listenAll()
-	if err == nil {
-		closeInherited()
-		env := outerEnv(&opts.Options)
-		for _, variable := range opts.Env {
-			name, value, _ := strings.Cut(variable, "=")
-			env.set(name, value)
-		}
-		err = becomeUWSGI(opts, res, listeners, env.list)
-	}
-	log.line(failure, "", err.Error())
-	for _, l := range listeners {
-		l.close()
-	}
-	if e, ok := errors.AsType[*addressError](err); ok && e.cause == nil {
-		return ExitUsage
-	}
-	return ExitTemporary
+	return reside(opts, res, func(listeners []*listener, env []string) error { return becomeUWSGI(opts, res, listeners, env) })
 }
 
 func becomeUWSGI(opts *WSGIOptions, res *Residence, listeners []*listener, env []string) error {

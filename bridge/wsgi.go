@@ -72,6 +72,18 @@ func ServeWSGI(opts *WSGIOptions) int {
 // to listen, Children for WSGIZygote, and StopLimit. It returns only on failure,
 // with the exit code.
 func ResidentWSGI(opts *WSGIOptions, res *Residence) int {
+	return reside(opts, res, func(listeners []*listener, env []string) error {
+		more, err := residentArgs(opts, res, listeners)
+		if err != nil {
+			return err
+		}
+		return becomePython(opts, env, shim+"\n\n"+keeper+"\n\nsys.exit(run_resident(sys.argv[1:]))\n", more...)
+	})
+}
+
+// reside listens and becomes something else. It returns only if one of them fails,
+// with the exit code.
+func reside(opts *WSGIOptions, res *Residence, become func(listeners []*listener, env []string) error) int {
 	log := residentLog(opts.LogFile)
 	resetSignals()
 	listeners, err := res.listenAll()
@@ -82,10 +94,7 @@ func ResidentWSGI(opts *WSGIOptions, res *Residence) int {
 			name, value, _ := strings.Cut(variable, "=")
 			env.set(name, value)
 		}
-		var more []string
-		if more, err = residentArgs(opts, res, listeners); err == nil {
-			err = becomePython(opts, env.list, shim+"\n\n"+keeper+"\n\nsys.exit(run_resident(sys.argv[1:]))\n", more...)
-		}
+		err = become(listeners, env.list)
 	}
 	log.line(failure, "", err.Error())
 	for _, l := range listeners {
