@@ -26,6 +26,9 @@ type program struct {
 	umask int
 	conn  *os.File // descriptors 0 and 1; nil gives /dev/null and the log
 	log   *appLog
+
+	listener *os.File // descriptor 0, with conn nil
+	obedient bool     // ends what it has started, wherever that went, when it is asked again
 }
 
 // process is a started program, the leader of a process group of its own, so
@@ -37,6 +40,8 @@ type process struct {
 	how  string        // after done: "exited with status 1", "was killed by SIGKILL"
 	ok   bool          // after done: status 0
 	logs chan struct{} // closed when the output is read
+
+	obedient bool // as of its program
 }
 
 // spawner starts programs from one thread.
@@ -103,7 +108,7 @@ func (s *spawner) start(p *program) (*process, error) {
 		read.Close() //nolint:errcheck // nothing was read from it
 		return nil, explain(cmd.Path, err)
 	}
-	proc := &process{pid: cmd.Process.Pid, done: make(chan struct{}), logs: make(chan struct{})}
+	proc := &process{pid: cmd.Process.Pid, done: make(chan struct{}), logs: make(chan struct{}), obedient: p.obedient}
 	go proc.read(read, p.log)
 	go proc.wait(cmd, read)
 	return proc, nil
@@ -138,6 +143,9 @@ func (p *program) command() (*exec.Cmd, error) {
 	}
 	if p.conn != nil {
 		cmd.Stdin, cmd.Stdout = p.conn, p.conn
+	}
+	if p.listener != nil {
+		cmd.Stdin = p.listener
 	}
 	return cmd, nil
 }
@@ -205,12 +213,34 @@ func (p *process) stop(signal syscall.Signal, limit time.Duration, hurry <-chan 
 	select {
 	case <-p.done:
 	case <-timer.C:
+		if p.obedient {
+			p.askAgain()
+		}
 		p.signal(syscall.SIGKILL)
 	case <-hurry:
+		if p.obedient {
+			p.askAgain()
+		}
 		p.signal(syscall.SIGKILL)
 	}
 	<-p.done
 	p.sweep(hurry)
+}
+
+// againGrace is for what scgi-run does when it is asked twice: scripts and workers
+// get two seconds and less before they are killed.
+const againGrace = 6 * time.Second
+
+// askAgain asks once more, and waits a while for the end. What scgi-run has started
+// is in process groups of its own, which it alone can kill.
+func (p *process) askAgain() {
+	p.signal(syscall.SIGTERM)
+	timer := time.NewTimer(againGrace)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+	case <-timer.C:
+	}
 }
 
 // sweep ends what a program that has ended left behind in its process group:
