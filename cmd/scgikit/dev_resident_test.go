@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +47,7 @@ http: {mount: /web/}
 		"fork/app.py":  callable,
 		"fresh/app.py": callable,
 		"cgi/hang.sh":  "#!/bin/sh\ntrap '' TERM\necho \"hangs, pid $$\" >&2\nprintf 'Content-Type: text/plain\\n\\n'\nwhile :; do sleep 1000; done\n",
+		"cgi/leave.sh": "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\nleft'\nsleep 1000 >/dev/null 2>&1 &\necho \"leaves, pid $!\" >&2\n",
 		"cgi/who.sh":   "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n%s' $PPID\n",
 		"web/serve": `#!/usr/bin/env python3
 import http.server, os, socketserver, sys
@@ -155,6 +157,13 @@ func testDevResidents(t *testing.T, program string) {
 	}
 	d.await("ImportError: no such thing", 2)
 
+	if runtime.GOOS == "linux" {
+		// Where processes are listed, what a script has left in the background ends too.
+		if got := d.get("/cgi/leave.sh"); got != "200 OK\nleft" {
+			t.Errorf("got %q", got)
+		}
+		d.await("leaves, pid ", 1)
+	}
 	wait := d.hang()
 	_ = d.cmd.Process.Signal(os.Interrupt)
 	d.await("Control-C again kills what is left", 1)

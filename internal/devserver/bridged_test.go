@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"scgikit/internal/appfile"
+	"scgikit/internal/need"
 )
 
 // bridgedDesc is an app that scgi-run keeps answering for.
@@ -205,6 +206,22 @@ func TestWhatABridgeIsLookedAtFor(t *testing.T) {
 			t.Errorf("%s %s: %q, want %q", want.kind, want.style, got, want.files)
 		}
 	}
+}
+
+// What a program that keeps running has left in the background ends with it, where
+// the system lists processes.
+func TestBridgeLeavesNothing(t *testing.T) {
+	if _, known := inSession(os.Getpid()); !known {
+		need.Missing(t, "proc")
+	}
+	desc := bridgedDesc("cgi", "/cgi/")
+	desc.Run.Env = map[string]string{"LEAVE": "1"}
+	s := start(t, desc)
+	s.params("/cgi/x")
+	if n := len(s.output.pids()); n != 2 {
+		t.Fatalf("%d programs said their numbers", n)
+	}
+	s.stop() // it looks for them
 }
 
 // The second time, a bridge is asked again before it is killed: scripts are in

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"regexp"
 	"runtime"
@@ -150,6 +151,14 @@ func bridgedApp() {
 	a := &testApp{release: make(chan struct{}), version: os.Getenv("VERSION")}
 	if path := os.Getenv("VERSION_FILE"); path != "" {
 		a.version = readVersion(path)
+	}
+	if os.Getenv("LEAVE") != "" {
+		// In a process group of its own, whose leader has ended.
+		cmd := exec.Command("/bin/sh", "-c", `sleep 1000 >/dev/null 2>&1 & echo "pid $!" >&2`)
+		cmd.Stderr, cmd.SysProcAttr = os.Stderr, &syscall.SysProcAttr{Setpgid: true}
+		if err := cmd.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
 	}
 	if os.Getenv("ASK_TWICE") != "" {
 		asked := make(chan os.Signal, 2)

@@ -31,8 +31,8 @@ type program struct {
 	obedient bool     // ends what it has started, wherever that went, when it is asked again
 }
 
-// process is a started program, the leader of a process group of its own, so
-// that a Ctrl-C on the terminal reaches dev alone and that ending it reaches
+// process is a started program, the leader of a session and a process group of its
+// own, so that a Ctrl-C on the terminal reaches dev alone and that ending it reaches
 // what it started.
 type process struct {
 	pid  int
@@ -42,6 +42,7 @@ type process struct {
 	logs chan struct{} // closed when the output is read
 
 	obedient bool // as of its program
+	resident bool // it kept running
 }
 
 // spawner starts programs from one thread.
@@ -108,7 +109,7 @@ func (s *spawner) start(p *program) (*process, error) {
 		read.Close() //nolint:errcheck // nothing was read from it
 		return nil, explain(cmd.Path, err)
 	}
-	proc := &process{pid: cmd.Process.Pid, done: make(chan struct{}), logs: make(chan struct{}), obedient: p.obedient}
+	proc := &process{pid: cmd.Process.Pid, done: make(chan struct{}), logs: make(chan struct{}), obedient: p.obedient, resident: p.conn == nil}
 	go proc.read(read, p.log)
 	go proc.wait(cmd, read)
 	return proc, nil
@@ -243,10 +244,12 @@ func (p *process) askAgain() {
 	}
 }
 
-// sweep ends what a program that has ended left behind in its process group:
-// workers of a server that crashed would keep its listener.
+// sweep ends what a program that has ended left behind: workers of a server that
+// crashed would keep its listener. Of one that kept running that is its whole session;
+// what one for a single request has left in the background in another process group
+// it may have left on purpose, as from any super-server.
 func (p *process) sweep(hurry <-chan struct{}) {
-	if !p.signal(syscall.SIGTERM) {
+	if !p.tell(syscall.SIGTERM) {
 		return
 	}
 	tick := time.NewTicker(groupPoll)
@@ -256,16 +259,35 @@ func (p *process) sweep(hurry <-chan struct{}) {
 	for {
 		select {
 		case <-tick.C:
-			if !p.signal(0) {
+			if !p.tell(0) {
 				return
 			}
 			continue
 		case <-limit.C:
 		case <-hurry:
 		}
-		p.signal(syscall.SIGKILL)
+		p.tell(syscall.SIGKILL)
 		return
 	}
+}
+
+// tell sends a signal to all that sweep ends, and reports whether there is any.
+func (p *process) tell(s syscall.Signal) bool {
+	left := p.signal(s)
+	if !p.resident {
+		return left
+	}
+	pids, known := inSession(p.pid)
+	if known {
+		// The group is part of it, but may have members that have ended and that nobody
+		// has waited for.
+		left = len(pids) > 0
+	}
+	for _, pid := range pids {
+		// One that has ended meanwhile is what was wanted.
+		_ = syscall.Kill(pid, s)
+	}
+	return left
 }
 
 // signal sends a signal to the process group and reports whether there is one.
