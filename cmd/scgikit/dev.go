@@ -54,7 +54,7 @@ sees is what nginx, Lighttpd and Apache send it with the generated files.
 What runs is what the generated files start: scgi-run bridge for scripts and
 scgi-run wsgi for callables keep running, or are started for each request where
 run.mode or wsgi.style says so; an app of type server is started itself, and asked
-by SCGI, FastCGI or HTTP. All are started again as run.restart says. While an app
+by SCGI, FastCGI, uwsgi or HTTP. All are started again as run.restart says. While an app
 is down, a page shows its state, how its program ended and the last lines of its
 log.
 

@@ -37,10 +37,12 @@ func (s *Server) speaker(desc *appfile.App) (speaker, error) {
 		return speakFastCGI, nil
 	case appfile.HTTP1:
 		return newHTTPSpeaker(s.config.ServerFields), nil
-	case appfile.UWSGI, appfile.AJP:
+	case appfile.UWSGI:
+		return speakUWSGI, nil
+	case appfile.AJP:
 	}
 	return nil, &Problem{
-		Message: fmt.Sprintf("%s speaks %s, and dev speaks scgi, fastcgi and http to apps", desc.Name, desc.Protocol),
+		Message: fmt.Sprintf("%s speaks %s, and dev speaks scgi, fastcgi, uwsgi and http to apps", desc.Name, desc.Protocol),
 		Hint:    "name the other descriptions as arguments, or set the protocol for this run: --set protocol=scgi",
 	}
 }

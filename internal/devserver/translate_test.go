@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"net/http/fcgi"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"scgikit/internal/appfile"
+	"scgikit/internal/need"
 	"scgikit/internal/scgi"
 )
 
@@ -137,6 +139,36 @@ func TestOtherProtocols(t *testing.T) {
 	}
 	if response, body := s.get("/http/early"); response.StatusCode != 200 || body != "late" {
 		t.Errorf("%s %q", response.Status, body)
+	}
+}
+
+// uWSGI itself is asked in its own protocol.
+func TestUWSGI(t *testing.T) {
+	program := need.Program(t, "uwsgi")
+	desc := otherDesc(t, "uwsgi", appfile.UWSGI)
+	desc.Run.Directory = t.TempDir()
+	source := filepath.Join(desc.Run.Directory, "app.py")
+	text := `def application(environ, start_response):
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    start_response("207 Some", [("Content-Type", "text/plain"), ("X-A", "b")])
+    return [("%s|%s|%s|%d" % (environ["SCRIPT_NAME"], environ["PATH_INFO"], environ["QUERY_STRING"], len(body))).encode("latin-1")]
+`
+	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	desc.Run.Command = []string{program, "--plugin", "python3", "--socket", desc.Listen.Unix, "--master", "--die-on-term", "--wsgi-file", source}
+	s := start(t, desc)
+	response, body := s.do("POST", "/uwsgi/a%20b?c=%41", strings.Repeat("b", 300_000))
+	if response.StatusCode != 207 || response.Header.Get("X-A") != "b" || body != "/uwsgi|/a b|c=%41|300000" {
+		t.Errorf("%s %v %q", response.Status, response.Header, body)
+	}
+	for range 50 {
+		if response, body := s.get("/uwsgi/"); response.StatusCode != 207 || body != "/uwsgi|/||0" {
+			t.Fatalf("%s %q", response.Status, body)
+		}
+	}
+	if response, body := s.get("/uwsgi/", "X-Long: "+strings.Repeat("x", 50_000), "X-Longer: "+strings.Repeat("x", 20_000)); response.StatusCode < 400 {
+		t.Errorf("%s %q for a request that is too long", response.Status, body)
 	}
 }
 
