@@ -387,7 +387,7 @@ func testDevTwice(t *testing.T, program string) {
 
 // Even where dev is killed, the kernel ends what it started.
 func testDevKilled(t *testing.T, program string) {
-	d := startDev(t, program, withSocket(t, devProject(t)))
+	d := startDev(t, program, withSocket(t, devProject(t)), "TMPDIR="+tempFolder(t))
 	d.await("| * ready on", 1)
 	client := make(chan struct{})
 	go func() {
