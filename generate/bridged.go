@@ -54,9 +54,9 @@ func styleOf(a *appfile.App) appfile.WSGIStyle {
 }
 
 // scgiRunResident returns the command that answers all requests at an address of
-// --listen. logFile is where its messages go; "" is standard error, or the system's
-// log where that is the socket.
-func scgiRunResident(a *appfile.App, address, logFile string) scgiRun {
+// --listen. Its messages go to standard error, or to the system's log where that is
+// the socket.
+func scgiRunResident(a *appfile.App, address string) scgiRun {
 	c := scgiRun{Flags: []string{"bridge"}}
 	if a.Type == appfile.TypeWSGI {
 		c.Flags[0] = "wsgi"
@@ -78,7 +78,7 @@ func scgiRunResident(a *appfile.App, address, logFile string) scgiRun {
 		c.flag("max", strconv.Itoa(a.Run.MaxConcurrent))
 	}
 	c.flag("stop-limit", seconds(stopLimit(a.Run.StopTimeout)))
-	c.program(a, logFile)
+	c.program(a, "")
 	return c
 }
 

@@ -182,7 +182,7 @@ func (in *initSystem) startFile(inst, described *appfile.App, o *initOptions) st
 	if bridged(inst) {
 		aside := *described
 		aside.Run.Nice = max(aside.Run.Nice, 0)
-		ours := scgiRunResident(&aside, "fd:0", "")
+		ours := scgiRunResident(&aside, "fd:0")
 		command, rest = append([]string{o.SCGIRun}, ours.Flags...), ours.Rest
 	}
 	start := startScript(inst, &options, inst.Service(), command, false)

@@ -144,7 +144,7 @@ func listen(a *appfile.App, o *folderOptions, hasEnv bool) listenScript {
 	aside.Run.Nice = max(a.Run.Nice, 0)
 	command := scgiRunOnce(&aside, "")
 	if o.Listener == listenerOurs {
-		command = scgiRunResident(&aside, "fd:0", "")
+		command = scgiRunResident(&aside, "fd:0")
 	}
 	data := listenScript{
 		Name: "run", Listener: string(o.Listener), Resident: o.Listener == listenerOurs, EnvFile: a.Run.EnvFile, Takes: slices.Concat(o.family.takes, o.Listener.sets()), PassEnv: true,

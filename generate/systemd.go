@@ -210,7 +210,7 @@ func bridgeUnits(a *appfile.App) []Spec {
 	if a.Type == appfile.TypeWSGI {
 		data.ReloadSignal = string(reloadHUP)
 	}
-	return bridgeFiles(a, &o, scgiRunResident(&plain, "systemd", ""), data, "service.tmpl", a.Name+".service")
+	return bridgeFiles(a, &o, scgiRunResident(&plain, "systemd"), data, "service.tmpl", a.Name+".service")
 }
 
 // bridgeFiles returns the socket of an app that scgi-run answers for, and the files

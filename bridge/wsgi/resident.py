@@ -184,8 +184,7 @@ class Master:
         not be loaded; else it ends, and the old one stays."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_output()
         # It must not take a signal for itself before it has handlers of its own.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
@@ -327,11 +326,7 @@ def outcome(status):
 def leave(code):
     """End this process, and run nothing that the app has left for the end: it may
     be for the end of the process that this one is a copy of."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (AttributeError, OSError, ValueError):
-            pass
+    flush_output()
     os._exit(code)
 
 
@@ -817,8 +812,7 @@ class Zygote(Base):
         fd = self.accept(listener)
         if fd < 0:
             return
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_output()
         signal.pthread_sigmask(signal.SIG_BLOCK, ZYGOTE_SIGNALS)
         try:
             pid = os.fork()
@@ -988,7 +982,10 @@ def not_loaded(_environ, _start_response):
 def run_resident(arguments):
     settings = Settings(arguments)
     null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.close(null)
+    if null == 0:  # it was free: the socket has been moved away from there
+        os.set_inheritable(null, True)
+    else:
+        os.dup2(null, 0)
+        os.close(null)
     protect_output()
     return Master(settings).run()

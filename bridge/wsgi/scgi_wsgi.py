@@ -72,8 +72,7 @@ class ClientGone(Exception):
 def log(message):
     """Write one line to the log, control characters escaped."""
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in message)
-    sys.stderr.write("scgi-run: wsgi: " + line + "\n")
-    sys.stderr.flush()
+    write_log("scgi-run: wsgi: " + line + "\n")
 
 
 def log_exception(message):
@@ -81,9 +80,25 @@ def log_exception(message):
     import traceback
 
     log(message)
-    for line in traceback.format_exc().rstrip().split("\n"):
-        sys.stderr.write("    " + line + "\n")
-    sys.stderr.flush()
+    write_log("".join("    " + line + "\n" for line in traceback.format_exc().rstrip().split("\n")))
+
+
+def write_log(text):
+    """Write lines to the log. Nobody is there to tell that it can not be written:
+    its reader may have ended, and that ends no request and no process here."""
+    try:
+        sys.stderr.write(text)
+    except (AttributeError, OSError, ValueError):
+        pass
+    flush_output()
+
+
+def flush_output():
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass
 
 
 class Connection:
@@ -805,9 +820,7 @@ def give_up(connection, settings, frame):
     import traceback
 
     log("no progress for %gs: the app is ended" % settings.timeout)
-    for line in "".join(traceback.format_stack(frame)).rstrip().split("\n"):
-        sys.stderr.write("    " + line + "\n")
-    sys.stderr.flush()
+    write_log("".join("    " + line + "\n" for line in "".join(traceback.format_stack(frame)).rstrip().split("\n")))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     connection.timeout = LINGER_TIME
     connection.refuse(504)
@@ -846,12 +859,13 @@ def take_connection():
 
 
 def protect_output():
-    os.dup2(2, 1)
+    # Before the descriptor is another one: a file has a position, a pipe has none.
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")
+    os.dup2(2, 1)
 
 
 def serve(connection, settings, app=None):

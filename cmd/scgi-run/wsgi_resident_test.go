@@ -231,6 +231,63 @@ func TestWorkersEnd(t *testing.T) {
 	}
 }
 
+// A log that nobody reads any more ends no process and no request, and none of them
+// outlives the end.
+func TestWSGILogGone(t *testing.T) {
+	t.Parallel()
+	const source = `import os, time
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/raise":
+        raise ValueError("told to nobody")
+    if environ["PATH_INFO"] == "/hang":
+        open("started.%d" % os.getpid(), "w").close()
+        time.sleep(1000)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"still here"]
+`
+	at := func(path string) call { return call{headers: []header{{"SCRIPT_NAME", ""}, {"PATH_INFO", path}}} }
+	for _, style := range []string{"prefork", "zygote"} {
+		t.Run(style, func(t *testing.T) {
+			t.Parallel()
+			read, written, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			read.Close()
+			defer written.Close()
+			dir := folder(t, map[string]string{"mine.py": source})
+			s := startProgram(t, call{command: []string{"/bin/sh", "-c", `exec "$@" 2>&3 3>&-`, "sh", scgiRun(t)}, files: []*os.File{written}},
+				"wsgi", "--style="+style, "--stop-limit=50ms", "--python", python(t), "--path", dir, "--directory", dir, "mine")
+			for range 3 {
+				if got := s.ask(t, at("/raise")); !strings.HasPrefix(got, "Status: 500 ") {
+					t.Errorf("answer %q", got)
+				}
+			}
+			if got := bodyOf(t, s.ask(t, at("/"))); got != "still here" {
+				t.Errorf("answer %q", got)
+			}
+			hanging := make(chan string)
+			go func() { hanging <- s.ask(t, at("/hang")) }()
+			var pid int
+			eventually(t, "the app has started", func() bool {
+				list, _ := filepath.Glob(dir + "started.*")
+				if len(list) == 1 {
+					pid, _ = strconv.Atoi(strings.TrimPrefix(filepath.Ext(list[0]), "."))
+				}
+				return len(list) == 1
+			})
+			s.cmd.Process.Signal(syscall.SIGTERM)
+			// Python says with its exit code that it could not write.
+			if err := s.cmd.Wait(); err != nil && s.cmd.ProcessState.ExitCode() != 120 {
+				t.Errorf("the end: %v", err)
+			}
+			<-hanging
+			eventually(t, "the app has ended", func() bool { return !alive(pid) })
+		})
+	}
+}
+
 // Workers do not outlive a master that is killed; a request that runs is answered.
 func TestMasterKilled(t *testing.T) {
 	t.Parallel()

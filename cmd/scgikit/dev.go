@@ -20,6 +20,7 @@ import (
 	"scgikit/generate"
 	"scgikit/internal/appfile"
 	"scgikit/internal/devserver"
+	"scgikit/internal/webserver"
 )
 
 // devFlags are the flags of dev.
@@ -50,15 +51,18 @@ func newDevCmd(e *env) *cobra.Command {
 mounts, with their static folders, redirects, limits and headers: what an app
 sees is what nginx, Lighttpd and Apache send it with the generated files.
 
-An app of type server is started and kept running as run.restart says. CGI
-programs and WSGI callables are started for each request, so changed code is
-seen at once. While an app is down, a page shows its state, how its program
-ended and the last lines of its log.
+What runs is what the generated files start: scgi-run bridge for scripts and
+scgi-run wsgi for callables keep running, or are started for each request where
+run.mode or wsgi.style says so; an app of type server is started itself, and asked
+by SCGI, FastCGI, uwsgi or HTTP. All are started again as run.restart says. While an app
+is down, a page shows its state, how its program ended and the last lines of its
+log.
 
-A change of a description, or of the source of an app that keeps running (in
-run.directory, or a file that run.command names), is taken over within a second:
-what has begun is answered to its end, and requests wait for the new program
-instead of failing. Descriptions with mistakes change nothing; they are told of.
+A change of a description, or of the source of what keeps running (in
+run.directory, wsgi.path, or a file that run.command names), is taken over within a
+second: what has begun is answered to its end, and requests wait for the new program
+instead of failing. Scripts are started for each request, and so changed ones are
+seen at once. Descriptions with mistakes change nothing; they are told of.
 --no-reload leaves all of that, for an app that looks after its source itself.
 
 --server runs a real web server in place of the built-in one, as the current
@@ -115,7 +119,8 @@ func (e *env) dev(ctx context.Context, flags *devFlags, paths []string) error {
 		NoReload: flags.noReload, Descriptions: descriptions,
 		Load: func(ctx context.Context) ([]*appfile.App, error) { return e.loadAgain(ctx, paths) },
 		Apps: project.Apps, Addr: flags.addr, LAN: flags.lan, ScgiRun: flags.scgiRun,
-		LogDir: e.devLogs(flags.logDir), Output: e.stderr, Environ: os.Environ(), PerRequest: generate.BridgeArgs,
+		LogDir: e.devLogs(flags.logDir), Output: e.stderr, Environ: os.Environ(), Bridge: bridgeFor,
+		ServerFields: slices.Concat(generate.OnlyFromServer()),
 	}
 	if e.flags.quiet {
 		config.Output = io.Discard
@@ -124,13 +129,20 @@ func (e *env) dev(ctx context.Context, flags *devFlags, paths []string) error {
 		// Whether it is needed depends on the apps; devserver says so.
 		config.ScgiRun, _ = findSmallProgram()
 	}
+	folder, err := e.devFolder()
+	if err != nil {
+		return err
+	}
+	defer folder.Remove()
+	// Not the folder itself, which the web server may have to pass through.
+	config.Folder = filepath.Join(folder.Path, "a")
+	if err := os.Mkdir(config.Folder, 0o700); err != nil {
+		return err
+	}
 	if flags.server != "" {
-		front, err := e.newFront(flags.server)
-		if err != nil {
+		if config.Front, err = newFront(flags.server, folder.Path); err != nil {
 			return err
 		}
-		defer front.remove()
-		config.Front = front
 	}
 	var result devResult
 	config.Ready = func() {
@@ -292,13 +304,43 @@ func (e *env) devLogs(flag string) string {
 		return ""
 	}
 	// Two projects may have folders of one name.
-	sum := sha256.Sum256([]byte(project))
-	dir := filepath.Join(base, "scgikit", "dev", filepath.Base(project)+"-"+hex.EncodeToString(sum[:4]))
+	dir := filepath.Join(base, "scgikit", "dev", filepath.Base(project)+"-"+shortSum(project))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		e.say("no logs are kept: %v", err)
 		return ""
 	}
 	return dir
+}
+
+// shortSum tells one project's folder from another's.
+func shortSum(project string) string {
+	sum := sha256.Sum256([]byte(project))
+	return hex.EncodeToString(sum[:4])
+}
+
+// devFolder makes the private folder of this run, and removes those that runs of
+// this project have left behind which were killed.
+func (e *env) devFolder() (*devserver.Folder, error) {
+	project, err := filepath.Abs(e.folder())
+	if err != nil {
+		return nil, err
+	}
+	// Short, because sockets are in it.
+	return devserver.NewFolder(webserver.TempDir(), "scgikit-dev-"+shortSum(project)+"-")
+}
+
+// bridgeFor returns the words after scgi-run that answer for an app, as the generated
+// configuration has them, or all that starters refuse of it.
+func bridgeFor(a *appfile.App, pass []string) (words []string, resident bool, err error) {
+	words, resident, problems := generate.BridgeArgs(a, "scgikit dev", pass)
+	if !problems.HasErrors() {
+		return words, resident, nil
+	}
+	var text strings.Builder
+	if err := problems.Show(&text); err != nil {
+		return nil, false, err
+	}
+	return nil, false, errors.New(strings.TrimSpace(text.String()))
 }
 
 // userName returns the current user's name, or number.

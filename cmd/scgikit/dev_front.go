@@ -23,14 +23,14 @@ import (
 type front struct {
 	program webserver.Program
 	binary  string
-	dir     string // private folder
+	dir     string // private folder, dev's
 	server  *webserver.Server
 	stop    context.CancelFunc
 	tail    sync.WaitGroup
 }
 
-// newFront finds the program and makes the folder.
-func (e *env) newFront(name string) (*front, error) {
+// newFront finds the program, and makes its folders in one of dev's.
+func newFront(name, dir string) (*front, error) {
 	program := webserver.Program(name)
 	if !slices.Contains(webserver.SpeakSCGI(), program) {
 		return nil, usagef("--server nginx, --server lighttpd or --server apache", "--server %s: dev runs no such web server", name)
@@ -40,22 +40,15 @@ func (e *env) newFront(name string) (*front, error) {
 		return nil, failf(exitFailed, "install it, or leave --server out: the built-in web server does the same",
 			"--server: the program %s is not on this machine", strings.Join(program.Names(), " or "))
 	}
-	// Short, because sockets are in it.
-	dir, err := os.MkdirTemp(webserver.TempDir(), "scgikit-dev-")
-	if err != nil {
+	f := &front{program: program, binary: binary, dir: dir}
+	if err := os.Mkdir(f.Dir(), 0o700); err != nil {
 		return nil, err
 	}
-	f := &front{program: program, binary: binary, dir: dir}
-	// A name in a message is the real one where the folder is a link.
-	if f.dir, err = filepath.EvalSymlinks(dir); err == nil {
-		err = os.Mkdir(f.Dir(), 0o700)
-	}
-	if err == nil && os.Geteuid() == 0 {
+	if os.Geteuid() == 0 {
 		// The web server is another user then: it may pass, and no more.
-		err = errors.Join(os.Chmod(f.dir, 0o711), os.Chmod(f.Dir(), 0o711))
-	}
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		if err := errors.Join(os.Chmod(f.dir, 0o711), os.Chmod(f.Dir(), 0o711)); err != nil {
+			return nil, err
+		}
 	}
 	return f, nil
 }
@@ -83,12 +76,6 @@ func (f *front) Stop() {
 		f.stop()
 		f.tail.Wait()
 	}
-}
-
-// remove takes the private folder away.
-func (f *front) remove() {
-	// What is left of it hurts nobody.
-	_ = os.RemoveAll(f.dir)
 }
 
 // Serve writes the configuration and starts the web server with it, or has it

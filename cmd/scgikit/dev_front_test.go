@@ -31,6 +31,41 @@ func testDevFronts(t *testing.T, program string) {
 	}
 }
 
+// testDevFrontResidents runs the programs that keep running behind a real web server.
+func testDevFrontResidents(t *testing.T, program string) {
+	need.Program(t, "nginx")
+	cmd := exec.Command(program, "-C", residentProject(t), "dev", "--server", "nginx", "--log-dir", "logs", "apps")
+	d := runDev(t, cmd)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(2 * time.Minute); ; <-tick.C {
+		// The web server itself starts a moment later.
+		if response, err := http.Get(d.url + "/web/"); err == nil {
+			_ = response.Body.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nginx does not answer")
+		}
+	}
+	if got := d.get("/web/a%20b?c"); got != "200 OK\n/web/a%20b?c below /web for 127.0.0.1" {
+		t.Errorf("http: %q", got)
+	}
+	for _, path := range []string{"/fork/", "/cgi/who.sh"} {
+		if first, second := d.get(path), d.get(path); first != second || !strings.HasPrefix(first, "200 OK\n") {
+			t.Errorf("%s: %q, then %q", path, first, second)
+		}
+	}
+	if first, second := d.get("/fresh/"), d.get("/fresh/"); first == second || !strings.HasPrefix(first, "200 OK\n") {
+		t.Errorf("zygote: %q, then %q", first, second)
+	}
+	_ = d.cmd.Process.Signal(os.Interrupt)
+	if code := d.exitCode(); code != 0 {
+		t.Errorf("exit %d after Control-C", code)
+	}
+	d.gone()
+}
+
 // Even where dev is killed, the web server ends with it.
 func testDevFrontKilled(t *testing.T, program string) {
 	need.Program(t, "nginx")
@@ -45,7 +80,7 @@ func testDevFrontKilled(t *testing.T, program string) {
 		t.Helper()
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
-		for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
+		for deadline := time.Now().Add(2 * time.Minute); ; <-tick.C {
 			response, err := http.Get(d.url + "/cgi/none.sh")
 			if err == nil {
 				_ = response.Body.Close()
@@ -71,7 +106,7 @@ func testDevFront(t *testing.T, d *devRun, dir string) {
 		t.Helper()
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
-		for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
+		for deadline := time.Now().Add(2 * time.Minute); ; <-tick.C {
 			response, err := http.Get(d.url + path)
 			got := ""
 			if err == nil {

@@ -169,7 +169,7 @@ func (d *devRun) text() string {
 func (d *devRun) await(want string, times int) {
 	d.t.Helper()
 	late := false
-	timer := time.AfterFunc(30*time.Second, func() {
+	timer := time.AfterFunc(2*time.Minute, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		late = true
@@ -264,11 +264,15 @@ func TestDev(t *testing.T) {
 		"open":      testDevOpen,
 		"fronts":    testDevFronts,
 		"request":   testRequestBridge,
+		"residents": testDevResidents,
+
+		"front-residents": testDevFrontResidents,
 	}
 	if runtime.GOOS == "linux" {
 		// Only Linux has a signal for the death of the parent.
 		tests["killed"] = testDevKilled
 		tests["front-killed"] = testDevFrontKilled
+		tests["residents-killed"] = testDevKilledResidents
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, program) })
@@ -383,7 +387,7 @@ func testDevTwice(t *testing.T, program string) {
 
 // Even where dev is killed, the kernel ends what it started.
 func testDevKilled(t *testing.T, program string) {
-	d := startDev(t, program, withSocket(t, devProject(t)))
+	d := startDev(t, program, withSocket(t, devProject(t)), "TMPDIR="+tempFolder(t))
 	d.await("| * ready on", 1)
 	client := make(chan struct{})
 	go func() {
@@ -428,7 +432,8 @@ func TestDevUsage(t *testing.T) {
 	}{
 		"is not host:port":                   {exitUsage, []string{"--allow-root", "--addr", "8000"}},
 		"can be reached from other machines": {exitUsage, []string{"--allow-root", "--addr", "0.0.0.0:0"}},
-		"speaks fastcgi":                     {exitFailed, []string{"--allow-root", "--scgi-run", "/bin/true", "--set", "protocol=fastcgi"}},
+		"speaks ajp":                         {exitFailed, []string{"--allow-root", "--scgi-run", "/bin/true", "--set", "protocol=ajp", "apps/echo.yaml"}},
+		"speaks SCGI and FastCGI":            {exitFailed, []string{"--allow-root", "--scgi-run", "/bin/true", "--set", "protocol=http", "apps/cgi.yaml"}},
 		"no-such.yaml: no such file":         {exitFailed, []string{"--allow-root", "no-such.yaml"}},
 		"does not run apps as root":          {exitRefused, nil},
 		"--server caddy: dev runs no such":   {exitUsage, []string{"--allow-root", "--server", "caddy"}},

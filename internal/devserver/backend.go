@@ -3,7 +3,6 @@ package devserver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"time"
 
@@ -23,6 +22,10 @@ type backend interface {
 
 	// facts is what an error page says about the programs.
 	facts() []fact
+
+	// keepsAddress reports whether what succeeds it has to wait until it has
+	// given up an address of the description.
+	keepsAddress() bool
 }
 
 // fact is one line of an error page.
@@ -70,51 +73,14 @@ type downError struct {
 
 func (e *downError) Error() string { return e.reason }
 
-// newBackend decides how an app runs: a program that listens by itself is kept
-// running, and CGI programs and WSGI callables start for each request, also
-// where run.mode is resident: the answers are the same, and changed code is
-// seen at once.
+// newBackend decides how an app runs: as the generated configuration has it. A
+// program that listens by itself is kept running, and so is scgi-run for scripts
+// and callables, unless the description has it started for each request.
 func (s *Server) newBackend(desc *appfile.App, log *appLog) (backend, error) {
-	c := &s.config
-	// The bridge speaks FastCGI as well; what the script sees is the same.
-	if desc.Protocol != appfile.SCGI && (listensItself(desc) || desc.Protocol != appfile.FastCGI) {
-		return nil, &Problem{
-			Message: fmt.Sprintf("%s speaks %s, and dev speaks only scgi to apps", desc.Name, desc.Protocol),
-			Hint:    "name the other descriptions as arguments, or set the protocol for this run: --set protocol=scgi",
-		}
-	}
 	if listensItself(desc) {
 		return s.newResident(desc, log)
 	}
-	if c.ScgiRun == "" {
-		return nil, &Problem{
-			Message: fmt.Sprintf("%s needs the program scgi-run, which is neither next to scgikit nor in PATH", desc.Name),
-			Hint:    "install scgi-run next to scgikit, or say where it is: --scgi-run PATH",
-		}
-	}
-	env, err := newEnvironment(&desc.Run, c.Environ)
-	if err != nil {
-		return nil, err
-	}
-	p := &program{
-		argv: append([]string{c.ScgiRun}, c.PerRequest(applicable(desc), env.named)...),
-		dir:  "/", // the bridge goes to the script's own folder
-		env:  env.list, umask: int(desc.Run.Umask), log: log,
-	}
-	if desc.Type == appfile.TypeWSGI {
-		p.dir = desc.Run.Directory
-	}
-	return newOneshot(desc, p, s.spawner), nil
-}
-
-// applicable returns a description without what the person at the keyboard may
-// not do, or would do to everything else of theirs: their processes are counted
-// together, and a higher priority is root's to give. Notes names both.
-func applicable(desc *appfile.App) *appfile.App {
-	app := *desc
-	app.Run.Limits.NProc = nil
-	app.Run.Nice = max(app.Run.Nice, 0)
-	return &app
+	return s.newBridged(desc, log)
 }
 
 // listensItself reports whether run.command makes the listener.
@@ -122,7 +88,13 @@ func listensItself(desc *appfile.App) bool {
 	return desc.Type == appfile.TypeServer || (desc.Type == appfile.TypeWSGI && desc.WSGI.Server == appfile.WSGICustom)
 }
 
+// newResident makes the backend of programs that listen where the description
+// says, and speak what it says.
 func (s *Server) newResident(desc *appfile.App, log *appLog) (backend, error) {
+	speak, err := s.speaker(desc)
+	if err != nil {
+		return nil, err
+	}
 	r := new(resident)
 	for _, inst := range desc.Instances {
 		if len(inst.Run.Command) == 0 {
@@ -133,7 +105,9 @@ func (s *Server) newResident(desc *appfile.App, log *appLog) (backend, error) {
 			return nil, err
 		}
 		p := &program{argv: inst.Run.Command, dir: inst.Run.Directory, env: env.list, umask: int(inst.Run.Umask), log: log}
-		r.instances = append(r.instances, newInstance(inst, p, s.spawner))
+		i := newInstance(inst, inst.Addr(), p, s.spawner)
+		i.speak = speak
+		r.instances = append(r.instances, i)
 	}
 	return r, nil
 }

@@ -3,12 +3,11 @@
 // and Apache does: real mounts, static folders, redirects, limits, and the same
 // SCGI parameters.
 //
-// Programs that listen by themselves are kept running, and started again when
-// their source changes, with requests held meanwhile; CGI programs and WSGI
-// callables are started for each request through scgi-run, as a super-server
-// does it, so that a change in their code shows with the next request. A change
-// of the descriptions is taken over in the same way. All of it runs as the
-// current user, and all of it ends with the server.
+// Apps run as the generated configuration has them: programs that listen by
+// themselves, and scgi-run for scripts and callables, are kept running, and started
+// again when their source changes, with requests held meanwhile; what a description
+// has started for each request is. A change of the descriptions is taken over in the
+// same way. All of it runs as the current user, and all of it ends with the server.
 package devserver
 
 import (
@@ -48,10 +47,18 @@ type Config struct {
 	Output  io.Writer // what apps write, and a line for each request
 	Environ []string  // what programs start with, "NAME=value"; run.env wins
 
-	// PerRequest returns the words after scgi-run that serve one request of a
-	// CGI or WSGI app, as a super-server's configuration has them. Pass names
-	// further variables that the program gets from the environment.
-	PerRequest func(a *appfile.App, pass []string) []string
+	// Bridge returns the words after scgi-run that answer for a CGI or WSGI app, as
+	// the generated configuration has them: where resident is true for all requests
+	// at the listening socket on descriptor 0, else for the one on descriptors 0 and
+	// 1. Pass names further variables that the program gets from the environment. The
+	// error is for people: what no starter takes.
+	Bridge func(a *appfile.App, pass []string) (words []string, resident bool, err error)
+
+	// Folder is a private one, for the sockets that programs are handed.
+	Folder string
+	// ServerFields are the header fields that reach an app which speaks HTTP from no
+	// client: dev's own have other values, or none.
+	ServerFields []string
 
 	// Load reads the descriptions again when one of Descriptions has changed.
 	// What is wrong with them is the text of its error, in lines.
@@ -80,7 +87,8 @@ type Server struct {
 	spawner  *spawner
 	listener net.Listener // nil where there is a Front
 	addr     string
-	gateways *gateways // nil where there is none
+	gateways *gateways    // nil where there is none
+	sockets  atomic.Int64 // that have had a name in config.Folder
 
 	backends sync.WaitGroup
 	hurry    <-chan struct{}

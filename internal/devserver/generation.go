@@ -60,7 +60,8 @@ type app struct {
 // newApp prepares one app.
 func (s *Server) newApp(desc *appfile.App, log *appLog) (*app, error) {
 	a := &app{desc: desc, statics: newStatics(desc), log: log, gone: make(chan struct{}), idle: make(chan struct{})}
-	a.places = placesOf(desc)
+	// Before anything of it is read.
+	a.places = placesOf(desc, false)
 	a.seen, _ = s.lookAt(a.places)
 	var err error
 	if a.access, err = newAccessRule(&desc.HTTP); err != nil {
@@ -68,6 +69,10 @@ func (s *Server) newApp(desc *appfile.App, log *appLog) (*app, error) {
 	}
 	if a.backend, err = s.newBackend(desc, log); err != nil {
 		return nil, fmt.Errorf("%s: %w", desc.Name, err)
+	}
+	if _, ok := a.backend.(*oneshot); ok {
+		a.places = placesOf(desc, true)
+		a.seen.keep(a.places)
 	}
 	return a, nil
 }
@@ -107,7 +112,7 @@ func (s *Server) retire(ctx context.Context, a *app) {
 	}
 	a.mu.Unlock()
 	limit := drainLimit
-	if _, ok := a.backend.(*oneshot); ok {
+	if !a.backend.keepsAddress() {
 		// Nobody waits for the end of its programs.
 		limit = a.desc.Run.RequestTimeout + overtime
 	}
@@ -186,7 +191,7 @@ func (s *Server) replace(ctx context.Context, descs []*appfile.App, dirty map[st
 	var after []*app
 	for _, a := range leaving {
 		s.retire(ctx, a)
-		if _, ok := a.backend.(*resident); ok {
+		if a.backend.keepsAddress() {
 			after = append(after, a)
 		}
 	}

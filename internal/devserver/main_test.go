@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"regexp"
 	"runtime"
@@ -43,6 +44,10 @@ func TestMain(m *testing.M) {
 		residentApp()
 	case "oneshot":
 		oneshotApp()
+	case string(appfile.HTTP1), string(appfile.FastCGI):
+		otherApp(os.Getenv(roleVariable), os.Args[1])
+	case "folder":
+		keepFolder(os.Args[1], os.Args[2])
 	default:
 		code := m.Run()
 		if left := leftGoroutines(); left != "" {
@@ -94,6 +99,10 @@ func residentApp() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	a.listen(l)
+}
+
+func (a *testApp) listen(l net.Listener) {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -117,7 +126,59 @@ func readVersion(path string) string {
 	return string(text)
 }
 
+// handed is the word of a bridge that keeps running.
+const handed = "--listen=fd:0"
+
+// shortFolder returns a temporary folder whose name leaves room for sockets.
+func shortFolder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "devserver-") //nolint:usetesting // the path of a socket has to be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// bridgedApp serves requests at the socket on descriptor 0, as scgi-run does.
+func bridgedApp() {
+	fmt.Fprintln(os.Stderr, "pid", os.Getpid(), "args", strings.Join(os.Args[1:], " "))
+	l, err := net.FileListener(os.Stdin)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(111)
+	}
+	a := &testApp{release: make(chan struct{}), version: os.Getenv("VERSION")}
+	if path := os.Getenv("VERSION_FILE"); path != "" {
+		a.version = readVersion(path)
+	}
+	if os.Getenv("LEAVE") != "" {
+		// In a process group of its own, whose leader has ended.
+		cmd := exec.Command("/bin/sh", "-c", `sleep 1000 >/dev/null 2>&1 & echo "pid $!" >&2`)
+		cmd.Stderr, cmd.SysProcAttr = os.Stderr, &syscall.SysProcAttr{Setpgid: true}
+		if err := cmd.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	if os.Getenv("ASK_TWICE") != "" {
+		asked := make(chan os.Signal, 2)
+		signal.Notify(asked, syscall.SIGTERM)
+		go func() {
+			<-asked
+			fmt.Fprintln(os.Stderr, "first")
+			<-asked
+			fmt.Fprintln(os.Stderr, "second")
+			os.Exit(0)
+		}()
+	}
+	a.listen(l)
+}
+
 func oneshotApp() {
+	if slices.Contains(os.Args, handed) {
+		bridgedApp()
+		return
+	}
 	fmt.Fprintln(os.Stderr, "pid", os.Getpid(), "args", strings.Join(os.Args[1:], " "))
 	(&testApp{}).serve(struct {
 		io.Reader
@@ -222,8 +283,14 @@ func startWith(t *testing.T, change func(*Config), apps ...*appfile.App) *site {
 	s := &site{t: t, output: newTranscript(), hurry: make(chan struct{})}
 	config := Config{
 		Apps: apps, Addr: "127.0.0.1:0", ScgiRun: self, Output: s.output,
-		Environ:    append(os.Environ(), roleVariable+"=oneshot", quickExit),
-		PerRequest: func(a *appfile.App, _ []string) []string { return []string{"bridge", a.Name} },
+		Environ: append(os.Environ(), roleVariable+"=oneshot", quickExit),
+		Folder:  shortFolder(t),
+		Bridge: func(a *appfile.App, _ []string) ([]string, bool, error) {
+			if a.Run.Mode == appfile.RunResident {
+				return []string{"bridge", handed, a.Name}, true, nil
+			}
+			return []string{"bridge", a.Name}, false, nil
+		},
 	}
 	change(&config)
 	s.server, err = New(config)
@@ -379,7 +446,7 @@ func (t *transcript) String() string {
 func (t *transcript) await(tb testing.TB, want string, times int) {
 	tb.Helper()
 	late := false
-	timer := time.AfterFunc(30*time.Second, func() {
+	timer := time.AfterFunc(2*time.Minute, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		late = true

@@ -13,7 +13,7 @@ import (
 // shows, such as listen.backlog, is not among them.
 var notApplied = [...]string{
 	"run.group", "run.supplementary_groups", "run.limits.nproc",
-	"wsgi.style", "wsgi.workers", "wsgi.threads",
+	"wsgi.threads",
 	"listen.user", "listen.group", "listen.mode",
 	"http.balance", "http.extra",
 	"log.dir", "log.filter", "log.processor", "log.compress",
@@ -35,10 +35,7 @@ func Notes(apps []*appfile.App) []string {
 		if a.HTTP.RelativeRedirects == appfile.RedirectsInternal {
 			fields = append(fields, "http.relative_redirects")
 		}
-		if a.Run.Mode == appfile.RunResident && !listensItself(a) {
-			fields = append(fields, "run.mode")
-		}
-		if a.Protocol != appfile.SCGI {
+		if a.Protocol != appfile.SCGI && !listensItself(a) {
 			fields = append(fields, "protocol")
 		}
 		if a.WSGI.Server == appfile.WSGIUWSGI {

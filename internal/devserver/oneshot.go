@@ -58,6 +58,8 @@ func (o *oneshot) run(ctx context.Context, hurry <-chan struct{}) {
 // facts returns nothing: what there is to say is about one request's program.
 func (o *oneshot) facts() []fact { return nil }
 
+func (o *oneshot) keepsAddress() bool { return false }
+
 // connect starts the program, once there are fewer than run.max_concurrent.
 func (o *oneshot) connect(ctx context.Context, limit time.Duration) (*link, error) {
 	timer := time.NewTimer(limit)

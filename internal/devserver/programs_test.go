@@ -207,11 +207,11 @@ func TestOneshotProgram(t *testing.T) {
 	s := startWith(t, func(c *Config) {
 		c.ScgiRun = script
 		c.Environ = []string{"PATH=/usr/bin:/bin", "OUTER=outer", "GATEWAY_INTERFACE=CGI/1.1"}
-		c.PerRequest = func(app *appfile.App, _ []string) []string {
+		c.Bridge = func(app *appfile.App, _ []string) ([]string, bool, error) {
 			if l := app.Run.Limits; app.Run.Nice != 0 || l.NProc != nil || *l.NoFile != 9 {
 				t.Errorf("the program is to run under %+v, with niceness %d", l, app.Run.Nice)
 			}
-			return []string{"bridge", "--mount", "/cgi", "a b"}
+			return []string{"bridge", "--mount", "/cgi", "a b"}, false, nil
 		}
 	}, desc)
 	if response, body := s.get("/cgi/x"); response.StatusCode != 502 || !strings.Contains(body, "args bridge") {
@@ -274,8 +274,8 @@ func TestNewRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	fcgi := oneshotDesc("blog", "/blog/")
-	fcgi.Type, fcgi.Protocol = appfile.TypeServer, appfile.FastCGI
+	ajp := oneshotDesc("blog", "/blog/")
+	ajp.Type, ajp.Protocol = appfile.TypeServer, appfile.AJP
 	secret := oneshotDesc("blog", "/blog/")
 	secret.Run.Secrets = map[string]appfile.Secret{"KEY": {File: "/no/such/file"}}
 	for want, change := range map[string]func(*Config){
@@ -284,11 +284,11 @@ func TestNewRefuses(t *testing.T) {
 		"is not a port number":                 func(c *Config) { c.Addr = "127.0.0.1:http" },
 		"can be reached from other machines":   func(c *Config) { c.Addr = "0.0.0.0:0" },
 		":0 can be reached from other":         func(c *Config) { c.Addr = ":0" },
-		"blog speaks fastcgi":                  func(c *Config) { c.Apps = []*appfile.App{fcgi} },
+		"blog speaks ajp":                      func(c *Config) { c.Apps = []*appfile.App{ajp} },
 		"run.secrets.KEY: open /no/such/file":  func(c *Config) { c.Apps = []*appfile.App{secret} },
 		"needs the program scgi-run, which is": func(c *Config) { c.ScgiRun = "" },
 	} {
-		config := Config{Apps: []*appfile.App{oneshotDesc("blog", "/blog/")}, Addr: "127.0.0.1:0", ScgiRun: "/bin/true", Output: io.Discard, PerRequest: func(*appfile.App, []string) []string { return nil }}
+		config := Config{Apps: []*appfile.App{oneshotDesc("blog", "/blog/")}, Addr: "127.0.0.1:0", ScgiRun: "/bin/true", Output: io.Discard, Bridge: func(*appfile.App, []string) ([]string, bool, error) { return nil, false, nil }}
 		change(&config)
 		_, err := New(config)
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -54,7 +54,7 @@ func often(c *Config) { c.interval = time.Millisecond }
 func (s *site) awaitBody(target, want string) {
 	s.t.Helper()
 	var body string
-	for deadline := time.Now().Add(30 * time.Second); body != want; {
+	for deadline := time.Now().Add(2 * time.Minute); body != want; {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("%s: still %q, not %q", target, body, want)
 		}
@@ -319,7 +319,7 @@ func TestWhatIsLookedAt(t *testing.T) {
 	desc.Run.Directory = dir
 	desc.Run.Command = []string{"serve", "notes.txt", "--flag", outside}
 	desc.Run.EnvFile = filepath.Join(dir, "readme")
-	found, complete := look(placesOf(desc))
+	found, complete := look(placesOf(desc, false))
 	var names []string
 	for path := range found {
 		name, _ := filepath.Rel(dir, path)
@@ -331,7 +331,7 @@ func TestWhatIsLookedAt(t *testing.T) {
 	}
 	desc.Run.Directory = "/"
 	desc.Run.Command = []string{"/bin/sh"}
-	if list := placesOf(desc); slices.Contains(list, place{sources, "/"}) || !slices.Contains(list, place{oneFile, "/bin/sh"}) {
+	if list := placesOf(desc, false); slices.Contains(list, place{sources, "/"}) || !slices.Contains(list, place{oneFile, "/bin/sh"}) {
 		t.Errorf("%v", list)
 	}
 }

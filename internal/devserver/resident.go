@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,9 @@ type resident struct {
 // only read the fields that mu guards.
 type instance struct {
 	desc    *appfile.App // of this instance
+	addr    appfile.Addr
+	handed  bool    // the socket is made here, and handed to the program
+	speak   speaker // what the program speaks; nil is SCGI
 	program program
 	spawner *spawner
 	log     *appLog
@@ -55,8 +59,8 @@ type instance struct {
 	starts  int
 }
 
-func newInstance(desc *appfile.App, p *program, s *spawner) *instance {
-	return &instance{desc: desc, program: *p, spawner: s, log: p.log, changed: make(chan struct{})}
+func newInstance(desc *appfile.App, addr appfile.Addr, p *program, s *spawner) *instance {
+	return &instance{desc: desc, addr: addr, program: *p, spawner: s, log: p.log, changed: make(chan struct{})}
 }
 
 // run keeps every instance running.
@@ -66,6 +70,11 @@ func (r *resident) run(ctx context.Context, hurry <-chan struct{}) {
 		wg.Go(func() { i.run(ctx, hurry) })
 	}
 	wg.Wait()
+}
+
+// keepsAddress reports whether a program listens where the description says.
+func (r *resident) keepsAddress() bool {
+	return slices.ContainsFunc(r.instances, func(i *instance) bool { return !i.handed })
 }
 
 // connect takes the instances in turn and leaves out those that do not answer,
@@ -127,12 +136,14 @@ func (i *instance) connect(ctx context.Context, limit time.Duration) (*link, err
 }
 
 func (i *instance) dial(ctx context.Context, limit time.Duration, gone <-chan struct{}) (*link, error) {
-	addr := i.desc.Addr()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	conn, err := dial(ctx, addr)
+	conn, err := dial(ctx, i.addr)
 	if err != nil {
-		return nil, fmt.Errorf("no connection to %s: %w", addr, err)
+		return nil, fmt.Errorf("no connection to %s: %w", i.addr, err)
+	}
+	if i.speak != nil {
+		conn = translate(conn, i.speak, i.log)
 	}
 	return &link{Conn: conn, gone: gone}, nil
 }
@@ -174,7 +185,10 @@ func (i *instance) facts() []fact {
 	case starting:
 		text = "starting"
 	case ready:
-		text = "running, and listens on " + i.desc.Addr().String()
+		text = "running"
+		if !i.handed {
+			text = "running, and listens on " + i.addr.String()
+		}
 	case waiting:
 		text = "down; next start in " + max(time.Until(i.until), 0).Round(shownTime).String()
 	case ended:
@@ -241,14 +255,18 @@ func (i *instance) once(ctx context.Context, hurry <-chan struct{}) (how string,
 	if err := i.prepare(ctx); err != nil {
 		return "can not start: " + err.Error(), false
 	}
-	proc, err := i.spawner.start(&i.program)
+	proc, err := i.start()
 	if err != nil {
 		return "can not start: " + err.Error(), false
 	}
 	i.mu.Lock()
 	i.starts++
 	i.mu.Unlock()
-	if problem := i.awaitReady(ctx, proc); problem != "" {
+	if i.handed {
+		// Who connects waits at the socket until the program takes connections.
+		i.log.say("%s keeps running (pid %d)", strings.Join(i.program.argv[:2], " "), proc.pid)
+		i.set(ready, "", time.Time{})
+	} else if problem := i.awaitReady(ctx, proc); problem != "" {
 		proc.stop(i.stopSignal(), i.desc.Run.StopTimeout, hurry)
 		return problem, false
 	}
@@ -262,6 +280,22 @@ func (i *instance) once(ctx context.Context, hurry <-chan struct{}) (how string,
 	}
 }
 
+// start starts the program, with its socket where that is made here. Nobody else
+// keeps that open: what waits at it when the program ends is sent away.
+func (i *instance) start() (*process, error) {
+	if !i.handed {
+		return i.spawner.start(&i.program)
+	}
+	listener, err := listenAt(i.addr.Unix)
+	if err != nil {
+		return nil, err
+	}
+	defer listener.Close() //nolint:errcheck // our copy of the child's
+	p := i.program
+	p.listener = listener
+	return i.spawner.start(&p)
+}
+
 // awaitReady waits until the program listens or has ended; what happens then is
 // the caller's to see. Where neither comes, it returns the problem, in words
 // that follow the program's name.
@@ -271,8 +305,8 @@ func (i *instance) awaitReady(ctx context.Context, proc *process) string {
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
 	for {
-		if listens(ctx, i.desc.Addr()) {
-			i.log.say("ready on %s (pid %d)", i.desc.Addr(), proc.pid)
+		if listens(ctx, i.addr) {
+			i.log.say("ready on %s (pid %d)", i.addr, proc.pid)
 			i.set(ready, "", time.Time{})
 			return ""
 		}
@@ -282,7 +316,7 @@ func (i *instance) awaitReady(ctx context.Context, proc *process) string {
 			return ""
 		case <-limit.C:
 			return fmt.Sprintf("did not listen on %s within %v (run.start_timeout); does run.command bind what listen says?",
-				i.desc.Addr(), i.desc.Run.StartTimeout)
+				i.addr, i.desc.Run.StartTimeout)
 		case <-ctx.Done():
 			return ""
 		}
@@ -293,8 +327,8 @@ func (i *instance) awaitReady(ctx context.Context, proc *process) string {
 // listens there, and no dead socket is left of an earlier run. It removes a
 // file only where that is a socket of ours that nobody answers on.
 func (i *instance) prepare(ctx context.Context) error {
-	addr := i.desc.Addr()
-	if listens(ctx, addr) {
+	addr := i.addr
+	if !i.handed && listens(ctx, addr) {
 		return fmt.Errorf("something else listens on %s already; stop it, or give the app another %s", addr, listenField(addr))
 	}
 	if addr.Unix == "" {
@@ -334,6 +368,9 @@ func listenField(addr appfile.Addr) string {
 }
 
 func (i *instance) stopSignal() syscall.Signal {
+	if i.handed {
+		return syscall.SIGTERM // scgi-run knows no other
+	}
 	switch i.desc.Run.StopSignal {
 	case "INT":
 		return syscall.SIGINT

@@ -26,10 +26,13 @@ type program struct {
 	umask int
 	conn  *os.File // descriptors 0 and 1; nil gives /dev/null and the log
 	log   *appLog
+
+	listener *os.File // descriptor 0, with conn nil
+	obedient bool     // ends what it has started, wherever that went, when it is asked again
 }
 
-// process is a started program, the leader of a process group of its own, so
-// that a Ctrl-C on the terminal reaches dev alone and that ending it reaches
+// process is a started program, the leader of a session and a process group of its
+// own, so that a Ctrl-C on the terminal reaches dev alone and that ending it reaches
 // what it started.
 type process struct {
 	pid  int
@@ -37,6 +40,9 @@ type process struct {
 	how  string        // after done: "exited with status 1", "was killed by SIGKILL"
 	ok   bool          // after done: status 0
 	logs chan struct{} // closed when the output is read
+
+	obedient bool // as of its program
+	resident bool // it kept running
 }
 
 // spawner starts programs from one thread.
@@ -103,7 +109,7 @@ func (s *spawner) start(p *program) (*process, error) {
 		read.Close() //nolint:errcheck // nothing was read from it
 		return nil, explain(cmd.Path, err)
 	}
-	proc := &process{pid: cmd.Process.Pid, done: make(chan struct{}), logs: make(chan struct{})}
+	proc := &process{pid: cmd.Process.Pid, done: make(chan struct{}), logs: make(chan struct{}), obedient: p.obedient, resident: p.conn == nil}
 	go proc.read(read, p.log)
 	go proc.wait(cmd, read)
 	return proc, nil
@@ -138,6 +144,9 @@ func (p *program) command() (*exec.Cmd, error) {
 	}
 	if p.conn != nil {
 		cmd.Stdin, cmd.Stdout = p.conn, p.conn
+	}
+	if p.listener != nil {
+		cmd.Stdin = p.listener
 	}
 	return cmd, nil
 }
@@ -205,18 +214,42 @@ func (p *process) stop(signal syscall.Signal, limit time.Duration, hurry <-chan 
 	select {
 	case <-p.done:
 	case <-timer.C:
+		if p.obedient {
+			p.askAgain()
+		}
 		p.signal(syscall.SIGKILL)
 	case <-hurry:
+		if p.obedient {
+			p.askAgain()
+		}
 		p.signal(syscall.SIGKILL)
 	}
 	<-p.done
 	p.sweep(hurry)
 }
 
-// sweep ends what a program that has ended left behind in its process group:
-// workers of a server that crashed would keep its listener.
+// againGrace is for what scgi-run does when it is asked twice: scripts and workers
+// get two seconds and less before they are killed.
+const againGrace = 6 * time.Second
+
+// askAgain asks once more, and waits a while for the end. What scgi-run has started
+// is in process groups of its own, which it alone can kill.
+func (p *process) askAgain() {
+	p.signal(syscall.SIGTERM)
+	timer := time.NewTimer(againGrace)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+	case <-timer.C:
+	}
+}
+
+// sweep ends what a program that has ended left behind: workers of a server that
+// crashed would keep its listener. Of one that kept running that is its whole session;
+// what one for a single request has left in the background in another process group
+// it may have left on purpose, as from any super-server.
 func (p *process) sweep(hurry <-chan struct{}) {
-	if !p.signal(syscall.SIGTERM) {
+	if !p.tell(syscall.SIGTERM) {
 		return
 	}
 	tick := time.NewTicker(groupPoll)
@@ -226,16 +259,35 @@ func (p *process) sweep(hurry <-chan struct{}) {
 	for {
 		select {
 		case <-tick.C:
-			if !p.signal(0) {
+			if !p.tell(0) {
 				return
 			}
 			continue
 		case <-limit.C:
 		case <-hurry:
 		}
-		p.signal(syscall.SIGKILL)
+		p.tell(syscall.SIGKILL)
 		return
 	}
+}
+
+// tell sends a signal to all that sweep ends, and reports whether there is any.
+func (p *process) tell(s syscall.Signal) bool {
+	left := p.signal(s)
+	if !p.resident {
+		return left
+	}
+	pids, known := inSession(p.pid)
+	if known {
+		// The group is part of it, but may have members that have ended and that nobody
+		// has waited for.
+		left = len(pids) > 0
+	}
+	for _, pid := range pids {
+		// One that has ended meanwhile is what was wanted.
+		_ = syscall.Kill(pid, s)
+	}
+	return left
 }
 
 // signal sends a signal to the process group and reports whether there is one.

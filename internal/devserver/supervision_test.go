@@ -229,7 +229,7 @@ http: {mount: /blog/}
 	}
 	want := []string{
 		"blog: not applied here: run.limits.nofile, run.limits.nproc, run.nice",
-		"shop: not applied here: http.relative_redirects, protocol, run.limits.nproc, run.mode, run.nice, wsgi.server, wsgi.workers",
+		"shop: not applied here: http.relative_redirects, protocol, run.limits.nproc, run.nice, wsgi.server",
 	}
 	if got := Notes(project.Apps); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

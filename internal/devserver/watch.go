@@ -40,6 +40,7 @@ const (
 	oneFile      placeKind = iota // itself
 	descriptions                  // the *.yaml in the folder
 	sources                       // the source files in the folder and below
+	butPython                     // those that are no modules of Python
 )
 
 // place is a file or folder whose change means something.
@@ -59,10 +60,10 @@ type stamp struct {
 // snapshot is the files of some places.
 type snapshot map[string]stamp
 
-// placesOf returns what a running app is made of. Of those that are started for
-// each request it is only what their environment is made of: the next request
-// starts the changed program anyway.
-func placesOf(desc *appfile.App) []place {
+// placesOf returns what a running app is made of. Of scripts, and of what is started
+// for each request, it is only what the environment is made of: the next request
+// starts the changed program anyway. A zygote looks after its modules itself.
+func placesOf(desc *appfile.App, perRequest bool) []place {
 	var list []place
 	add := func(kind placeKind, path string) {
 		if p := (place{kind, path}); path != "" && !slices.Contains(list, p) {
@@ -74,8 +75,12 @@ func placesOf(desc *appfile.App) []place {
 		for _, name := range slices.Sorted(maps.Keys(inst.Run.Secrets)) {
 			add(oneFile, inst.Run.Secrets[name].File)
 		}
-		if !listensItself(desc) {
+		if perRequest || desc.Type == appfile.TypeCGI {
 			continue
+		}
+		kind := sources
+		if !listensItself(desc) && desc.WSGI.Style == appfile.WSGIZygote {
+			kind = butPython
 		}
 		for i, word := range inst.Run.Command {
 			add(oneFile, commandFile(i, word, inst.Run.Directory))
@@ -87,7 +92,7 @@ func placesOf(desc *appfile.App) []place {
 		for _, dir := range folders {
 			// The default of run.directory is nobody's source.
 			if filepath.Clean(dir) != "/" {
-				add(sources, dir)
+				add(kind, dir)
 			}
 		}
 	}
@@ -133,12 +138,12 @@ func look(places []place) (found snapshot, complete bool) {
 					found.add(filepath.Join(p.path, e.Name()))
 				}
 			}
-		case sources:
+		case sources, butPython:
 			err := filepath.WalkDir(p.path, func(path string, d fs.DirEntry, err error) error {
 				if left--; left < 0 {
 					return errTooMany
 				}
-				return found.visit(p.path, path, d, err != nil)
+				return found.visit(p, path, d, err != nil)
 			})
 			complete = complete && err == nil
 		}
@@ -163,11 +168,12 @@ func (s *Server) lookAt(places []place) (found snapshot, complete bool) {
 
 // visit takes one entry of a folder of sources. What cannot be read holds no
 // source of a program that runs as the same user.
-func (s snapshot) visit(top, path string, d fs.DirEntry, unread bool) error {
+func (s snapshot) visit(p place, path string, d fs.DirEntry, unread bool) error {
 	isDir := d != nil && d.IsDir()
 	switch {
-	case isDir && (unread || (path != top && skipped(path))):
+	case isDir && (unread || (path != p.path && skipped(path))):
 		return fs.SkipDir
+	case p.kind == butPython && strings.HasSuffix(path, ".py"):
 	case !isDir && !unread && isSource(d.Name(), modeOf(path, d)):
 		s.add(path)
 	}
@@ -228,6 +234,11 @@ func (s snapshot) add(path string) {
 		st.inode = sys.Ino
 	}
 	s[path] = st
+}
+
+// keep leaves what stands at these places alone.
+func (s snapshot) keep(places []place) {
+	maps.DeleteFunc(s, func(path string, _ stamp) bool { return !slices.Contains(places, place{oneFile, path}) })
 }
 
 // difference returns the first file, by name, that one of the two snapshots has

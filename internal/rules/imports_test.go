@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"internal/lineage":   {"generate", "internal/appfile", "internal/fileset"},
 	"internal/verify":    {"internal/fileset", "internal/inetdconf", "internal/webserver"},
 	"internal/webserver": {"internal/fileset", "internal/loopback", "internal/quote"},
-	"internal/devserver": {"internal/appfile", "internal/scgi", "supervise"},
+	"internal/devserver": {"internal/appfile", "internal/fastcgi", "internal/scgi", "supervise"},
 	"supervise":          {"internal/accounts", "internal/lean", "internal/printable", "internal/servicedir", "internal/tai64n", "logrotate"},
 
 	// Floor 3: programs.
