@@ -32,6 +32,18 @@ func (e *RolledBack) Error() string {
 // Unwrap returns the cause.
 func (e *RolledBack) Unwrap() error { return e.Err }
 
+// NotUndone says that a change was not taken back: the machine is between before
+// and after until the next run, which tries again.
+type NotUndone struct{ Err error }
+
+// Error says what stands in the way.
+func (e *NotUndone) Error() string {
+	return fmt.Sprintf("undoing it did not work, the next scgikit install will try again: %v", e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *NotUndone) Unwrap() error { return e.Err }
+
 // Changed says that something else changed a file between the plan and its turn.
 type Changed struct{ Path string }
 
@@ -92,7 +104,10 @@ func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, er
 		undo = m.undo(ctx, j, done, &o)
 	}
 	if undo != nil {
-		return r, errors.Join(err, fmt.Errorf("and undoing it did not work either, the next scgikit install will try again: %w", undo))
+		if rolled, ok := errors.AsType[*RolledBack](err); ok {
+			err = fmt.Errorf("%s: %w", rolled.Step, rolled.Err) // for it is not
+		}
+		return r, errors.Join(err, &NotUndone{undo})
 	}
 	return r, errors.Join(err, m.drop(j.ID))
 }

@@ -280,6 +280,36 @@ func TestInterruptedInstall(t *testing.T) {
 	t.Attr("sum", fmt.Sprintf("interrupted 50 times: %d as before, %d as after", before, after))
 }
 
+// TestNotUndone: where undoing does not work, nothing says that all is as before,
+// and the next run does it.
+func TestNotUndone(t *testing.T) {
+	m, dir := machine(t)
+	first := tree(t, dir)
+	r := request(t, m, blogSet(t, "blog", "one"), scopeOf("blog"))
+	r.Live = true
+	p := plan(t, m, r)
+	lock, err := m.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Unlock()
+	at := filepath.Join(dir, "etc/nginx/snippets")
+	_, err = m.Apply(t.Context(), p, Options{Command: "install", Run: func(context.Context, *Step) error {
+		return errors.Join(errors.New("no"), os.Chmod(at, 0o777))
+	}})
+	left, ok := errors.AsType[*NotUndone](err)
+	rolled, back := errors.AsType[*RolledBack](err)
+	if !ok || back || !strings.Contains(left.Error(), at) || strings.Contains(err.Error(), "as it was before") {
+		t.Errorf("%v, %v", err, rolled)
+	}
+	if err := os.Chmod(at, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if j, err := m.Recover(t.Context(), Options{}); j == nil || err != nil || tree(t, dir) != first {
+		t.Errorf("%v leaves\n%s", err, tree(t, dir))
+	}
+}
+
 // TestChangedMeanwhile: what somebody else wrote between the plan and its turn is
 // not lost.
 func TestChangedMeanwhile(t *testing.T) {
