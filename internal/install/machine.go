@@ -123,6 +123,9 @@ func (m *Machine) descend(p string) (at *os.Root, instead string, err error) {
 			return nil, "", err
 		}
 		if link != "" {
+			if m.loose[before] {
+				return nil, "", &Unsafe{m.name(here), "is a link, which the user whose folder it is in could have put there"}
+			}
 			if !path.IsAbs(link) {
 				link = path.Join(before, link)
 			}
