@@ -253,10 +253,20 @@ func (m *Machine) undo(ctx context.Context, j *Journal, done int, o *Options) er
 			stop = nil
 		}
 	}
+	// Managers read the former files before they start anything of them.
+	slices.SortStableFunc(again, func(a, b *Step) int { return managerReads(b) - managerReads(a) })
 	for _, s := range again {
 		tell(s)
 	}
 	return errors.Join(failed...)
+}
+
+// managerReads is 1 for a step that has a manager read its files again.
+func managerReads(s *Step) int {
+	if s != nil && s.Verb == Reload && managed(s.Target) {
+		return 1
+	}
+	return 0
 }
 
 func (m *Machine) undoOne(j *Journal, n int, a *Action) error {

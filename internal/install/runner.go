@@ -28,6 +28,7 @@ const (
 // Runner carries out the steps of plans on the machine that runs.
 type Runner struct {
 	Family string
+	live   string                           // of s6-rc; "" is the usual folder
 	Say    func(format string, args ...any) // what a person should know; never nil
 }
 
@@ -44,6 +45,8 @@ func (r *Runner) Run(ctx context.Context, s *Step) error {
 		return r.systemctl(ctx, s)
 	case s.Target == "s6":
 		return r.s6(ctx, s)
+	case s.Target == s6rcTarget:
+		return r.s6rc(ctx, s)
 	case managed(s.Target):
 		return r.manager(ctx, s)
 	case s.Target == "caddy" && (s.Verb == Test || s.Verb == Reload):
