@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Report is what an apply did.
@@ -108,6 +109,11 @@ func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, er
 			err = fmt.Errorf("%s: %w", rolled.Step, rolled.Err) // for it is not
 		}
 		return r, errors.Join(err, &NotUndone{undo})
+	}
+	for _, name := range j.Left {
+		if changed, ok := errors.AsType[*Changed](err); !ok || changed.Path != name {
+			err = errors.Join(err, &Changed{name})
+		}
 	}
 	return r, errors.Join(err, m.drop(j.ID))
 }
@@ -218,7 +224,8 @@ func (m *Machine) trim() error {
 
 // undo takes the first actions of a journal back, the last one first, and tells
 // programs that were told of the change. What is neither as before nor as after
-// was changed by somebody else, and stays.
+// was changed by somebody else, and stays: it is named in the journal, and nothing
+// that could be undone the next time.
 func (m *Machine) undo(ctx context.Context, j *Journal, done int, o *Options) error {
 	ctx = context.WithoutCancel(ctx) // it is the answer to an interruption
 	var failed []error
@@ -235,7 +242,10 @@ func (m *Machine) undo(ctx context.Context, j *Journal, done int, o *Options) er
 		a := &j.Actions[n]
 		switch {
 		case a.Op != Run:
-			if err := m.undoOne(j, n, a); err != nil {
+			err := m.undoOne(j, n, a)
+			if changed, ok := errors.AsType[*Changed](err); ok {
+				j.Left = append(j.Left, changed.Path)
+			} else if err != nil {
 				failed = append(failed, err)
 			}
 		case a.Step.Verb == Start && managed(a.Target):
@@ -271,10 +281,13 @@ func managerReads(s *Step) int {
 
 func (m *Machine) undoOne(j *Journal, n int, a *Action) error {
 	folder, err := m.folder(path.Dir(a.Path))
-	if errors.Is(err, fs.ErrNotExist) {
+	unsafe, _ := errors.AsType[*Unsafe](err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, syscall.ENOTDIR), unsafe != nil && unsafe.theirs:
+		return &Changed{m.name(a.Path)} // whose folder it is on the way could do that for ever
+	case err != nil:
 		return err
 	}
 	defer folder.Close()

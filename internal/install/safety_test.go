@@ -321,6 +321,74 @@ func TestChangedMeanwhile(t *testing.T) {
 	if changed, ok := errors.AsType[*Changed](err); !ok || !strings.HasSuffix(changed.Path, "/etc/inetd.conf") || tree(t, dir) != before {
 		t.Errorf("%v", err)
 	}
+	// Nothing is left to undo, and the next run does its work.
+	if j, err := m.Interrupted(); j != nil || err != nil {
+		t.Errorf("transaction %+v is left, %v", j, err)
+	}
+	if err := attempt(t, m); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestChangedAfterwards: what somebody else wrote into a file of ours before it could
+// be undone stays, and is no reason to stop. It is named.
+func TestChangedAfterwards(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		m, dir := machine(t)
+		if err := attempt(t, m); err != nil {
+			t.Fatal(err)
+		}
+		first := tree(t, dir)
+		name := filepath.Join(dir, snippet)
+		r := request(t, m, blogSet(t, "blog", "two"), scopeOf("blog"))
+		r.Live = true
+		p := plan(t, m, r)
+		lock, err := m.Lock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if killed {
+			j, err := m.begin(p, "install")
+			for n := range j.Actions {
+				if err == nil {
+					err = m.do(t.Context(), j, n, &p.Actions[n], &Options{}, new(Report))
+				}
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			edit(t, name)
+			j, err = m.Recover(t.Context(), Options{})
+			if err != nil || j == nil || strings.Join(j.Left, " ") != name {
+				t.Errorf("%+v, %v", j, err)
+			}
+		} else {
+			_, err := m.Apply(t.Context(), p, Options{Command: "install", Run: func(_ context.Context, s *Step) error {
+				if !s.Undo {
+					edit(t, name)
+					return errors.New("no")
+				}
+				return nil
+			}})
+			changed, ok := errors.AsType[*Changed](err)
+			if _, left := errors.AsType[*NotUndone](err); !ok || left || changed.Path != name {
+				t.Errorf("%v", err)
+			}
+		}
+		lock.Unlock()
+		if text, _ := os.ReadFile(name); string(text) != "# two\n# mine\n" {
+			t.Errorf("there is %q", text)
+		}
+		if j, err := m.Interrupted(); j != nil || err != nil {
+			t.Errorf("transaction %+v is left, %v", j, err)
+		}
+		if err := os.WriteFile(name, []byte("# one\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if now := tree(t, dir); now != first {
+			t.Errorf("it leaves\n%s\nnot\n%s", now, first)
+		}
+	}
 }
 
 // TestForeignBytes puts blocks of three apps into a hundred random files, changes
