@@ -134,6 +134,9 @@ func (c *change) recover(ctx context.Context) error {
 		for _, name := range j.Left {
 			c.env.say("left: %s, which somebody else has changed since", name)
 		}
+		for _, what := range j.Untold {
+			c.env.say("its files are as before, but %s", what)
+		}
 	}
 	return nil
 }

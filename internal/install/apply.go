@@ -92,7 +92,7 @@ func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, er
 		}
 		done++
 	}
-	var undo error
+	var undo, untold error
 	if err == nil {
 		if err = m.commit(plan, j); err == nil {
 			return r, m.trim()
@@ -102,9 +102,9 @@ func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, er
 		undo = m.writeReceipt(plan.before)
 	}
 	if undo == nil {
-		undo = m.undo(ctx, j, done, &o)
+		undo, untold = m.undo(ctx, j, done, &o)
 	}
-	if undo != nil {
+	if undo = errors.Join(undo, untold); undo != nil {
 		if rolled, ok := errors.AsType[*RolledBack](err); ok {
 			err = fmt.Errorf("%s: %w", rolled.Step, rolled.Err) // for it is not
 		}
@@ -225,16 +225,16 @@ func (m *Machine) trim() error {
 // undo takes the first actions of a journal back, the last one first, and tells
 // programs that were told of the change. What is neither as before nor as after
 // was changed by somebody else, and stays: it is named in the journal, and nothing
-// that could be undone the next time.
-func (m *Machine) undo(ctx context.Context, j *Journal, done int, o *Options) error {
+// that could be undone the next time. untold is about programs alone.
+func (m *Machine) undo(ctx context.Context, j *Journal, done int, o *Options) (err, untold error) {
 	ctx = context.WithoutCancel(ctx) // it is the answer to an interruption
-	var failed []error
+	var failed, deaf []error
 	tell := func(s *Step) {
 		if o.Run == nil || s == nil {
 			return
 		}
 		if err := o.Run(ctx, s); err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", s, err))
+			deaf = append(deaf, fmt.Errorf("%s: %w", s, err))
 		}
 	}
 	var stop, again []*Step
@@ -268,7 +268,7 @@ func (m *Machine) undo(ctx context.Context, j *Journal, done int, o *Options) er
 	for _, s := range again {
 		tell(s)
 	}
-	return errors.Join(failed...)
+	return errors.Join(failed...), errors.Join(deaf...)
 }
 
 // managerReads is 1 for a step that has a manager read its files again.
@@ -379,14 +379,20 @@ func (m *Machine) Interrupted() (*Journal, error) {
 	return j, err
 }
 
-// Recover undoes a transaction that was interrupted. The lock must be held.
+// Recover undoes a transaction that was interrupted. The lock must be held. What a
+// program of the machine does not do then stands in the journal, and is no reason to
+// come back to it: the files are as before, and it may be broken for another one.
 func (m *Machine) Recover(ctx context.Context, o Options) (*Journal, error) {
 	j, err := m.Interrupted()
 	if err != nil || j == nil {
 		return nil, err
 	}
-	if err := m.undo(ctx, j, len(j.Actions), &o); err != nil {
+	err, untold := m.undo(ctx, j, len(j.Actions), &o)
+	if err != nil {
 		return j, err
+	}
+	if untold != nil {
+		j.Untold = strings.Split(untold.Error(), "\n")
 	}
 	return j, m.drop(j.ID)
 }

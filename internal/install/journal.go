@@ -28,6 +28,8 @@ type Journal struct {
 	// Left are files that somebody else changed before they could be undone. They
 	// stay as they are.
 	Left []string `json:"-"`
+	// Untold is what programs did not do when it was undone.
+	Untold []string `json:"-"`
 }
 
 func historyDir(id int) string { return path.Join(StateDir, historyName, fmt.Sprintf("%06d", id)) }

@@ -146,15 +146,17 @@ func (r *Runner) s6rcUpdate(ctx context.Context, live string, s *Step) error {
 			return err
 		}
 	}
-	err = s6rcRun(ctx, "s6-rc-compile", fresh, s6rcSource)
-	if err == nil {
+	if err = s6rcRun(ctx, "s6-rc-compile", fresh, s6rcSource); err != nil {
+		err = &Rejected{"s6-rc-compile", err.Error()}
+	} else {
 		err = s6rcKeeps(ctx, former, fresh, strings.Fields(s.Name))
 	}
 	if err == nil {
 		err = s6rcRun(ctx, "s6-rc-update", "-l", live, fresh)
 	}
 	if _, ok := errors.AsType[*Rejected](err); ok && s.Undo {
-		err = nil // then what is undone was not taken, either
+		r.Say("s6-rc keeps what it has: %s", err) // what is undone was not taken, either
+		err = nil
 	}
 	if now, look := filepath.EvalSymlinks(filepath.Join(live, "compiled")); look == nil && now != fresh {
 		return errors.Join(err, os.RemoveAll(fresh))

@@ -49,7 +49,7 @@ func TestS6rc(t *testing.T) {
 	for name, text := range map[string]string{
 		"bin/s6-rc":         `[ "$3" = -u ] && [ -e ` + bin + `/refuse ] && { echo no; exit 1; }` + "\nexit 0\n",
 		"bin/s6-svc":        "",
-		"bin/s6-rc-compile": `mkdir "$1" && { echo network; cd ` + dir + `"$2" 2>/dev/null && for d in *.srv; do [ -d "$d" ] && printf '%s\n' "$d" "${d%.srv}.log" "${d%.srv}" s6rc-fdholder; done; true; } >"$1/names"` + "\n",
+		"bin/s6-rc-compile": `[ ! -e ` + bin + `/broken ] && mkdir "$1" && { echo network; cd ` + dir + `"$2" 2>/dev/null && for d in *.srv; do [ -d "$d" ] && printf '%s\n' "$d" "${d%.srv}.log" "${d%.srv}" s6rc-fdholder; done; true; } >"$1/names"` + "\n",
 		"bin/s6-rc-update":  `ln -sfn "$3" "$2/compiled"` + "\n",
 		"bin/s6-rc-db":      `cat "$2/names"` + "\n",
 		"db/first/names":    "network\n",
@@ -142,6 +142,18 @@ func TestS6rc(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(bin, "db/scgikit-6")); err == nil {
 		t.Error("what was not taken is left")
+	}
+
+	// Nor is anything that does not compile taken, and what is undone is not held up.
+	if err := errors.Join(os.WriteFile(filepath.Join(bin, "db/scgikit-5/names"), []byte("network\n"), 0o644), os.WriteFile(filepath.Join(bin, "broken"), nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	err = do(s6rcSet(t, "one"), "reload blog, start blog", "s6-rc-compile scgikit-6 /etc/s6-rc/source; s6-rc-compile scgikit-6 /etc/s6-rc/source")
+	if _, ok := errors.AsType[*Rejected](err); !ok || tree(t, dir) != before {
+		t.Errorf("%v", err)
+	}
+	if j, err := m.Interrupted(); j != nil || err != nil {
+		t.Errorf("transaction %v is left, %v", j, err)
 	}
 
 	// Where it does not run a person is told what to do.

@@ -310,6 +310,37 @@ func TestNotUndone(t *testing.T) {
 	}
 }
 
+// TestUntold: a program that can not be told of what is undone is tried once more by
+// the next run, and named. It does not hold up every run after that.
+func TestUntold(t *testing.T) {
+	m, dir := machine(t)
+	first := tree(t, dir)
+	r := request(t, m, blogSet(t, "blog", "one"), scopeOf("blog"))
+	r.Live = true
+	p := plan(t, m, r)
+	lock, err := m.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Unlock()
+	o := Options{Command: "install", Run: func(_ context.Context, s *Step) error {
+		if s.Verb == Test {
+			return nil
+		}
+		return errors.New("no")
+	}}
+	_, err = m.Apply(t.Context(), p, o)
+	if _, ok := errors.AsType[*NotUndone](err); !ok || tree(t, dir) != first {
+		t.Errorf("%v leaves\n%s", err, tree(t, dir))
+	}
+	if j, err := m.Recover(t.Context(), o); err != nil || j == nil || len(j.Untold) == 0 || !strings.HasSuffix(j.Untold[0], ": no") {
+		t.Errorf("%+v, %v", j, err)
+	}
+	if j, err := m.Interrupted(); j != nil || err != nil {
+		t.Errorf("%+v is left, %v", j, err)
+	}
+}
+
 // TestChangedMeanwhile: what somebody else wrote between the plan and its turn is
 // not lost.
 func TestChangedMeanwhile(t *testing.T) {
