@@ -2,13 +2,12 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -145,29 +144,48 @@ func processOf(t *testing.T, thread string) int {
 	return pid
 }
 
-// TestInterruptedTogether: a terminal's Ctrl-C reaches the program and the parser
-// that it waits for, which may be the first to end. That is an interruption, and no
-// verdict of the parser.
+// TestInterruptedTogether: a terminal's Ctrl-C is sent to a whole process group. It
+// does not reach the parser that is waited for, which would seem to refuse the files.
 func TestInterruptedTogether(t *testing.T) {
 	t.Parallel()
 	in := newInstalling(t)
-	// This shell interrupts all, and ends badly, as one that was interrupted itself.
 	bin := filepath.Join(in.project, "bin")
-	if err := errors.Join(os.Mkdir(bin, 0o755), os.WriteFile(filepath.Join(bin, "sh"), []byte("#!/bin/sh\ntrap : INT\nkill -INT 0\nexit 1\n"), 0o755)); err != nil {
+	script := "#!/bin/sh\nread -r stat </proc/$$/stat\necho \"$stat\" >" + bin + "/waits\nwhile :; do :; done\n"
+	if err := errors.Join(os.Mkdir(bin, 0o755), os.WriteFile(filepath.Join(bin, "sh"), []byte(script), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	before, _ := installedTree(t, in.base)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
 	cmd := in.command("one", "install", "all", "--yes", "--root", in.base)
-	cmd = exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...)
-	cmd.Dir = in.project
-	cmd.Env = slices.Concat(in.command("one").Env, []string{"PATH=" + bin})
+	cmd.Env = append(cmd.Env, "PATH="+bin)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	out, err := cmd.CombinedOutput()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	for deadline := time.Now().Add(2 * time.Minute); ; {
+		text, _ := os.ReadFile(filepath.Join(bin, "waits"))
+		if strings.HasSuffix(string(text), "\n") {
+			if f := strings.Fields(string(text)); f[4] == strconv.Itoa(cmd.Process.Pid) {
+				t.Errorf("the parser is in the process group of the program: %s", text)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Error("no parser was started")
+			break
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
+		t.Error(err)
+	}
+	err := <-done
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exit.ExitCode() != int(exitInterrupted) {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("%v\n%s", err, out.String())
 	}
 	if now, _ := installedTree(t, in.base); now != before {
 		t.Errorf("it leaves\n%s", now)

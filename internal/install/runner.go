@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"scgikit/internal/servicedir"
@@ -80,6 +81,9 @@ func outputIn(ctx context.Context, env, argv []string) (string, error) {
 	var b bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // programs of the machine, with names of reviewed files and what HAProxy runs with
 	cmd.Stdout, cmd.Stderr, cmd.Dir = &b, &b, "/"
+	// In a process group of its own: a terminal's Ctrl-C is for scgikit, which takes
+	// things back, and not for a service that is being started.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if env != nil {
 		cmd.Env = append(os.Environ(), env...)
 	}
