@@ -242,7 +242,7 @@ func (e *env) verifyOptions(project *appfile.Project) *verify.Options {
 			case "options.inetd.dialect":
 				o.Dialects[a.Name] = inetdconf.Dialect(f.Value)
 			case "options.apache.ajp_secret":
-				if !slices.Contains(o.Stubs["apache"], f.Value) {
+				if f.Value != "" && !slices.Contains(o.Stubs["apache"], f.Value) {
 					o.Stubs["apache"] = append(o.Stubs["apache"], f.Value)
 				}
 			}

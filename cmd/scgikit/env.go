@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"scgikit/internal/install"
 )
 
 // env is the world of one run: streams, folder, flags and settings. Commands
@@ -50,11 +53,20 @@ func (e *env) execute(ctx context.Context, args []string) exitCode {
 		return exitOK
 	}
 	if ctx.Err() != nil {
-		err = &failure{code: exitInterrupted, err: errInterrupted}
+		err = interrupted(err)
 	}
 	e.settleOutput(args)
 	e.report(err)
 	return codeOf(err)
+}
+
+// interrupted is what an interruption makes of an error: why something ended is
+// clear, but not that it could not be undone.
+func interrupted(err error) error {
+	if left, ok := errors.AsType[*install.NotUndone](err); ok {
+		return failf(exitInterrupted, "", "%w; %w", errInterrupted, left)
+	}
+	return &failure{code: exitInterrupted, err: errInterrupted}
 }
 
 // settleOutput finds the output format of a command line that could not be

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"scgikit/internal/diag"
+	"scgikit/internal/install"
 )
 
 // TestExitCodes holds the table to the numbers that scripts rely on.
@@ -64,5 +65,17 @@ func TestCodeOf(t *testing.T) {
 	}
 	if f, ok := errors.AsType[*failure](strictly(usagef("do this", "x"))); !ok || f.hint != "do this" {
 		t.Error("the hint is lost")
+	}
+}
+
+// TestInterruptedUnclean: an interruption says no more than that, unless something
+// could not be undone.
+func TestInterruptedUnclean(t *testing.T) {
+	if err := interrupted(errors.New("nginx: signal: interrupt")); codeOf(err) != exitInterrupted || err.Error() != "interrupted" {
+		t.Errorf("%d, %v", codeOf(err), err)
+	}
+	err := interrupted(errors.Join(context.Canceled, &install.NotUndone{Err: errors.New("/etc/inetd.conf: no")}))
+	if codeOf(err) != exitInterrupted || !strings.Contains(err.Error(), "interrupted; undoing it did not work") || !strings.Contains(err.Error(), "/etc/inetd.conf: no") {
+		t.Errorf("%d, %v", codeOf(err), err)
 	}
 }

@@ -72,8 +72,7 @@ undone by the next one.
 In order: the files are shown to the programs' own parsers, put in place, the complete
 configuration is tested (as by nginx -t), services are started, servers read their
 configuration again, and each app's health.path has to be answered by a web server that
-runs at --web. Of s6-rc the files are put in place, and the rest is yours; the programs
-of every other target are told.
+runs at --web.
 
 A file that scgikit did not install is not replaced, nor one that an app of another
 project's folder has, unless that folder is gone or --take-over is given; and one that was

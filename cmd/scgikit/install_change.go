@@ -131,6 +131,12 @@ func (c *change) recover(ctx context.Context) error {
 	}
 	if j != nil {
 		c.env.say("an earlier run was cut off in the middle (%s); it is undone", j.Command)
+		for _, name := range j.Left {
+			c.env.say("left: %s, which somebody else has changed since", name)
+		}
+		for _, what := range j.Untold {
+			c.env.say("its files are as before, but %s", what)
+		}
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func moduleFolders(server string) []string {
 	case "lighttpd":
 		return []string{"/usr/lib/lighttpd", "/usr/lib64/lighttpd", "/usr/local/lib/lighttpd", "/opt/homebrew/lib/lighttpd"}
 	case "apache":
-		return []string{"/usr/lib/apache2/modules", "/usr/lib/apache2", "/usr/lib64/httpd/modules", "/usr/local/libexec/apache24", "/opt/homebrew/lib/httpd/modules"}
+		return []string{"/usr/lib/apache2/modules", "/usr/lib/apache2", "/usr/lib64/httpd/modules", "/usr/local/libexec/apache24", "/opt/homebrew/lib/httpd/modules", "/usr/local/lib/httpd/modules"}
 	case "nginx":
 		return []string{"/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/local/libexec/nginx"}
 	}
@@ -102,7 +102,7 @@ func apacheLoaded(t *tree) []string {
 			}
 		}
 	}
-	files = append(files, "/etc/httpd/conf/httpd.conf", "/etc/apache2/httpd.conf", "/usr/local/etc/apache24/httpd.conf", "/opt/homebrew/etc/httpd/httpd.conf")
+	files = append(files, "/etc/httpd/conf/httpd.conf", "/etc/apache2/httpd.conf", "/usr/local/etc/apache24/httpd.conf", "/opt/homebrew/etc/httpd/httpd.conf", "/usr/local/etc/httpd/httpd.conf")
 	var out []string
 	for _, file := range files {
 		for line := range strings.Lines(t.read(file)) {
@@ -175,7 +175,7 @@ func configurations(server string) []string {
 	case "lighttpd":
 		return []string{"/etc/lighttpd", "/usr/local/etc/lighttpd", "/opt/homebrew/etc/lighttpd"}
 	case "apache":
-		return []string{"/etc/apache2", "/etc/httpd", "/usr/local/etc/apache24", "/opt/homebrew/etc/httpd"}
+		return []string{"/etc/apache2", "/etc/httpd", "/usr/local/etc/apache24", "/opt/homebrew/etc/httpd", "/usr/local/etc/httpd"}
 	case "caddy":
 		return []string{"/etc/caddy", "/usr/local/etc/caddy", "/opt/homebrew/etc/caddy"}
 	case "haproxy":

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Report is what an apply did.
@@ -31,6 +32,18 @@ func (e *RolledBack) Error() string {
 
 // Unwrap returns the cause.
 func (e *RolledBack) Unwrap() error { return e.Err }
+
+// NotUndone says that a change was not taken back: the machine is between before
+// and after until the next run, which tries again.
+type NotUndone struct{ Err error }
+
+// Error says what stands in the way.
+func (e *NotUndone) Error() string {
+	return fmt.Sprintf("undoing it did not work, the next scgikit install will try again: %v", e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *NotUndone) Unwrap() error { return e.Err }
 
 // Changed says that something else changed a file between the plan and its turn.
 type Changed struct{ Path string }
@@ -79,7 +92,7 @@ func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, er
 		}
 		done++
 	}
-	var undo error
+	var undo, untold error
 	if err == nil {
 		if err = m.commit(plan, j); err == nil {
 			return r, m.trim()
@@ -89,10 +102,18 @@ func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, er
 		undo = m.writeReceipt(plan.before)
 	}
 	if undo == nil {
-		undo = m.undo(ctx, j, done, &o)
+		undo, untold = m.undo(ctx, j, done, &o)
 	}
-	if undo != nil {
-		return r, errors.Join(err, fmt.Errorf("and undoing it did not work either, the next scgikit install will try again: %w", undo))
+	if undo = errors.Join(undo, untold); undo != nil {
+		if rolled, ok := errors.AsType[*RolledBack](err); ok {
+			err = fmt.Errorf("%s: %w", rolled.Step, rolled.Err) // for it is not
+		}
+		return r, errors.Join(err, &NotUndone{undo})
+	}
+	for _, name := range j.Left {
+		if changed, ok := errors.AsType[*Changed](err); !ok || changed.Path != name {
+			err = errors.Join(err, &Changed{name})
+		}
 	}
 	return r, errors.Join(err, m.drop(j.ID))
 }
@@ -203,16 +224,17 @@ func (m *Machine) trim() error {
 
 // undo takes the first actions of a journal back, the last one first, and tells
 // programs that were told of the change. What is neither as before nor as after
-// was changed by somebody else, and stays.
-func (m *Machine) undo(ctx context.Context, j *Journal, done int, o *Options) error {
+// was changed by somebody else, and stays: it is named in the journal, and nothing
+// that could be undone the next time. untold is about programs alone.
+func (m *Machine) undo(ctx context.Context, j *Journal, done int, o *Options) (err, untold error) {
 	ctx = context.WithoutCancel(ctx) // it is the answer to an interruption
-	var failed []error
+	var failed, deaf []error
 	tell := func(s *Step) {
 		if o.Run == nil || s == nil {
 			return
 		}
 		if err := o.Run(ctx, s); err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", s, err))
+			deaf = append(deaf, fmt.Errorf("%s: %w", s, err))
 		}
 	}
 	var stop, again []*Step
@@ -220,7 +242,10 @@ func (m *Machine) undo(ctx context.Context, j *Journal, done int, o *Options) er
 		a := &j.Actions[n]
 		switch {
 		case a.Op != Run:
-			if err := m.undoOne(j, n, a); err != nil {
+			err := m.undoOne(j, n, a)
+			if changed, ok := errors.AsType[*Changed](err); ok {
+				j.Left = append(j.Left, changed.Path)
+			} else if err != nil {
 				failed = append(failed, err)
 			}
 		case a.Step.Verb == Start && managed(a.Target):
@@ -238,18 +263,31 @@ func (m *Machine) undo(ctx context.Context, j *Journal, done int, o *Options) er
 			stop = nil
 		}
 	}
+	// Managers read the former files before they start anything of them.
+	slices.SortStableFunc(again, func(a, b *Step) int { return managerReads(b) - managerReads(a) })
 	for _, s := range again {
 		tell(s)
 	}
-	return errors.Join(failed...)
+	return errors.Join(failed...), errors.Join(deaf...)
+}
+
+// managerReads is 1 for a step that has a manager read its files again.
+func managerReads(s *Step) int {
+	if s != nil && s.Verb == Reload && managed(s.Target) {
+		return 1
+	}
+	return 0
 }
 
 func (m *Machine) undoOne(j *Journal, n int, a *Action) error {
 	folder, err := m.folder(path.Dir(a.Path))
-	if errors.Is(err, fs.ErrNotExist) {
+	unsafe, _ := errors.AsType[*Unsafe](err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, syscall.ENOTDIR), unsafe != nil && unsafe.theirs:
+		return &Changed{m.name(a.Path)} // whose folder it is on the way could do that for ever
+	case err != nil:
 		return err
 	}
 	defer folder.Close()
@@ -341,14 +379,20 @@ func (m *Machine) Interrupted() (*Journal, error) {
 	return j, err
 }
 
-// Recover undoes a transaction that was interrupted. The lock must be held.
+// Recover undoes a transaction that was interrupted. The lock must be held. What a
+// program of the machine does not do then stands in the journal, and is no reason to
+// come back to it: the files are as before, and it may be broken for another one.
 func (m *Machine) Recover(ctx context.Context, o Options) (*Journal, error) {
 	j, err := m.Interrupted()
 	if err != nil || j == nil {
 		return nil, err
 	}
-	if err := m.undo(ctx, j, len(j.Actions), &o); err != nil {
+	err, untold := m.undo(ctx, j, len(j.Actions), &o)
+	if err != nil {
 		return j, err
+	}
+	if untold != nil {
+		j.Untold = strings.Split(untold.Error(), "\n")
 	}
 	return j, m.drop(j.ID)
 }

@@ -35,9 +35,9 @@ func daemons(family string) map[string]daemon {
 	case "freebsd":
 		run, conf = "/var/run", "/usr/local/etc/lighttpd/lighttpd.conf"
 		apache, apachePID = []string{"apachectl", "-t"}, []string{"/var/run/httpd.pid"}
-	case "homebrew":
-		run, conf = "/opt/homebrew/var/run", "/opt/homebrew/etc/lighttpd/lighttpd.conf"
-		apache, apachePID = []string{"apachectl", "-t"}, []string{"/opt/homebrew/var/run/httpd/httpd.pid"}
+	case "homebrew", "homebrew-intel":
+		run, conf = prefix(family)+"/var/run", prefix(family)+"/etc/lighttpd/lighttpd.conf"
+		apache, apachePID = []string{"apachectl", "-t"}, []string{run + "/httpd/httpd.pid"}
 	case "rhel", "alpine":
 		apache, apachePID = []string{"httpd", "-t"}, []string{"/run/httpd/httpd.pid", "/run/apache2/httpd.pid"}
 	}
@@ -70,13 +70,7 @@ func (r *Runner) test(ctx context.Context, s *Step) error {
 
 // configuration is where a file of a program's own is.
 func configuration(family, name string) string {
-	switch family {
-	case "freebsd":
-		return "/usr/local/etc/" + name
-	case "homebrew":
-		return "/opt/homebrew/etc/" + name
-	}
-	return "/etc/" + name
+	return prefix(family) + "/etc/" + name
 }
 
 // running returns the process of a daemon, or 0.

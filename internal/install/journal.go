@@ -24,6 +24,12 @@ type Journal struct {
 	When    string   `json:"when"` // UTC, RFC 3339
 	Actions []Action `json:"actions"`
 	Before  *Receipt `json:"receipt_before"`
+
+	// Left are files that somebody else changed before they could be undone. They
+	// stay as they are.
+	Left []string `json:"-"`
+	// Untold is what programs did not do when it was undone.
+	Untold []string `json:"-"`
 }
 
 func historyDir(id int) string { return path.Join(StateDir, historyName, fmt.Sprintf("%06d", id)) }

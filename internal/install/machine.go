@@ -33,6 +33,8 @@ type Machine struct {
 type Unsafe struct {
 	Path string // of the component
 	Why  string
+
+	theirs bool // it is in a folder that is another user's by design
 }
 
 // Error returns "PATH: why".
@@ -82,9 +84,9 @@ func (m *Machine) trust(info fs.FileInfo, p string) error {
 	}
 	switch {
 	case st.Uid != 0 && int(st.Uid) != m.uid:
-		return &Unsafe{m.name(p), fmt.Sprintf("belongs to user %d, who could put a link in the way", st.Uid)}
+		return &Unsafe{Path: m.name(p), Why: fmt.Sprintf("belongs to user %d, who could put a link in the way", st.Uid)}
 	case info.Mode().Perm()&forbidden != 0:
-		return &Unsafe{m.name(p), fmt.Sprintf("others may write to it (mode %04o), and could put a link in the way", info.Mode().Perm())}
+		return &Unsafe{Path: m.name(p), Why: fmt.Sprintf("others may write to it (mode %04o), and could put a link in the way", info.Mode().Perm())}
 	}
 	return nil
 }
@@ -101,7 +103,7 @@ func (m *Machine) folder(p string) (*os.Root, error) {
 		}
 		p = rest
 	}
-	return nil, &Unsafe{m.name(p), "has too many symbolic links"}
+	return nil, &Unsafe{Path: m.name(p), Why: "has too many symbolic links"}
 }
 
 // descend opens a folder, or returns the path that a link on the way makes of it.
@@ -123,6 +125,9 @@ func (m *Machine) descend(p string) (at *os.Root, instead string, err error) {
 			return nil, "", err
 		}
 		if link != "" {
+			if m.loose[before] {
+				return nil, "", &Unsafe{Path: m.name(here), Why: "is a link, which the user whose folder it is in could have put there", theirs: true}
+			}
 			if !path.IsAbs(link) {
 				link = path.Join(before, link)
 			}
@@ -158,7 +163,7 @@ func (m *Machine) step(at *os.Root, name, here string) (next *os.Root, link stri
 	case err != nil:
 		err = m.errorAt(here, err)
 	case !os.SameFile(info, opened):
-		err = &Unsafe{m.name(here), "was exchanged while it was looked at"}
+		err = &Unsafe{Path: m.name(here), Why: "was exchanged while it was looked at"}
 	default:
 		err = m.trust(opened, here)
 	}

@@ -22,7 +22,9 @@ type Places struct {
 }
 
 // Families returns the words for families of hosts, sorted.
-func Families() []string { return []string{"alpine", "debian", "freebsd", "homebrew", "rhel"} }
+func Families() []string {
+	return []string{"alpine", "debian", "freebsd", "homebrew", "homebrew-intel", "rhel"}
+}
 
 // common are places that differ between families in their prefix alone.
 func common(etc string) map[string]Place {
@@ -35,20 +37,35 @@ func common(etc string) map[string]Place {
 		"sysv/init.d":           {Dir: "/etc/init.d"},
 		"rcd/rc.d":              {Dir: etc + "/rc.d"},
 		"launchd/LaunchDaemons": {Dir: "/Library/LaunchDaemons"},
-		"s6-rc/definition":      {Dir: "/etc/s6-rc/source"},
-		"s6/service":            {Dir: "/var/lib/scgikit/s6", Link: "/run/service"},
-		"daemontools/service":   {Dir: "/var/lib/scgikit/daemontools", Link: "/service"},
-		"runit/service":         {Dir: etc + "/sv", Link: "/var/service"},
-		"haproxy/config":        {Dir: etc + "/haproxy/scgikit", Manual: "start haproxy with -f " + etc + "/haproxy/scgikit behind its own -f"},
-		"haproxy/frontend":      {Dir: etc + "/haproxy/scgikit-rules", Manual: "copy its lines into the frontend"},
-		"caddy/site":            {Dir: etc + "/caddy/scgikit", Manual: "write inside the site: import " + etc + "/caddy/scgikit/*.caddy"},
-		"caddy/config":          {Dir: etc + "/caddy/scgikit-sites", Manual: "write in the Caddyfile: import " + etc + "/caddy/scgikit-sites/*.caddy"},
-		"nginx/server":          {Dir: etc + "/nginx/scgikit", Manual: "write inside the server block: include " + etc + "/nginx/scgikit/*.location.conf;"},
-		"nginx/http":            {Dir: etc + "/nginx/conf.d", Prefix: "scgikit-"},
-		"lighttpd/server":       {Dir: etc + "/lighttpd/scgikit", Manual: `write in lighttpd.conf: include "` + etc + `/lighttpd/scgikit/*.conf"`},
-		"apache/vhost":          {Dir: etc + "/apache2/scgikit", Manual: "write inside the virtual host: Include " + etc + "/apache2/scgikit/*.conf"},
-		"apache/server":         {Dir: etc + "/apache2/conf.d", Prefix: "scgikit-"},
+		"s6-rc/definition":      {Dir: s6rcSource},
+
+		"s6-rc/definition elsewhere": {Dir: s6rcSource}, // it is named after a service of another folder
+		"s6/service":                 {Dir: "/var/lib/scgikit/s6", Link: "/run/service"},
+		"daemontools/service":        {Dir: "/var/lib/scgikit/daemontools", Link: "/service"},
+		"runit/service":              {Dir: etc + "/sv", Link: "/var/service"},
+		"haproxy/config":             {Dir: etc + "/haproxy/scgikit", Manual: "start haproxy with -f " + etc + "/haproxy/scgikit behind its own -f"},
+		"haproxy/frontend":           {Dir: etc + "/haproxy/scgikit-rules", Manual: "copy its lines into the frontend"},
+		"caddy/site":                 {Dir: etc + "/caddy/scgikit", Manual: "write inside the site: import " + etc + "/caddy/scgikit/*.caddy"},
+		"caddy/config":               {Dir: etc + "/caddy/scgikit-sites", Manual: "write in the Caddyfile: import " + etc + "/caddy/scgikit-sites/*.caddy"},
+		"nginx/server":               {Dir: etc + "/nginx/scgikit", Manual: "write inside the server block: include " + etc + "/nginx/scgikit/*.location.conf;"},
+		"nginx/http":                 {Dir: etc + "/nginx/conf.d", Prefix: "scgikit-"},
+		"lighttpd/server":            {Dir: etc + "/lighttpd/scgikit", Manual: `write in lighttpd.conf: include "` + etc + `/lighttpd/scgikit/*.conf"`},
+		"apache/vhost":               {Dir: etc + "/apache2/scgikit", Manual: "write inside the virtual host: Include " + etc + "/apache2/scgikit/*.conf"},
+		"apache/server":              {Dir: etc + "/apache2/conf.d", Prefix: "scgikit-"},
 	}
+}
+
+// prefix is what a family has before etc.
+//
+// Source: https://docs.brew.sh/Installation (the default prefix of both processors).
+func prefix(family string) string {
+	switch family {
+	case "freebsd", "homebrew-intel":
+		return "/usr/local"
+	case "homebrew":
+		return "/opt/homebrew"
+	}
+	return ""
 }
 
 // PlacesOf returns the places of a family; ok is false for a word that is none.
@@ -56,13 +73,7 @@ func common(etc string) map[string]Place {
 // Source: the packages' own lists of files; Debian's, nginx's and Lighttpd's were
 // looked at, the others are from their documentation.
 func PlacesOf(family string) (Places, bool) {
-	etc := "/etc"
-	switch family {
-	case "freebsd":
-		etc = "/usr/local/etc"
-	case "homebrew":
-		etc = "/opt/homebrew/etc"
-	}
+	etc := prefix(family) + "/etc"
 	table := common(etc)
 	var change map[string]Place
 	switch family {
@@ -92,7 +103,7 @@ func PlacesOf(family string) (Places, bool) {
 			"apache/server":       {Dir: etc + "/apache24/Includes", Prefix: "scgikit-"},
 			"daemontools/service": {Dir: "/var/db/scgikit/daemontools", Link: "/var/service"},
 		}
-	case "homebrew":
+	case "homebrew", "homebrew-intel":
 		change = map[string]Place{
 			"nginx/http":    {Dir: etc + "/nginx/servers", Prefix: "scgikit-"},
 			"apache/vhost":  {Dir: etc + "/httpd/scgikit", Manual: "write inside the virtual host: Include " + etc + "/httpd/scgikit/*.conf"},
@@ -126,9 +137,9 @@ func (m *Machine) Recognise() (string, error) {
 			return family, nil
 		}
 	}
-	for dir, family := range map[string]string{"/opt/homebrew/etc": "homebrew", "/usr/local/Homebrew": "homebrew"} {
-		if s, err := m.look(dir); err == nil && s.Kind == Dir {
-			return family, nil
+	for _, brew := range [][2]string{{"/opt/homebrew/etc", "homebrew"}, {"/usr/local/Homebrew", "homebrew-intel"}} {
+		if s, err := m.look(brew[0]); err == nil && s.Kind == Dir {
+			return brew[1], nil
 		}
 	}
 	return "", nil

@@ -134,7 +134,7 @@ func (m *Machine) Receipt() (*Receipt, error) {
 	case s.Kind == Absent:
 		return new(Receipt), nil
 	case s.Kind != File:
-		return nil, &Unsafe{m.name(p), "is no file"}
+		return nil, &Unsafe{Path: m.name(p), Why: "is no file"}
 	}
 	r, err := decodeReceipt(s.data)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -22,14 +23,16 @@ func exampleEdits() map[string][]string {
 		return []string{"unix: " + socket, fmt.Sprintf("tcp: 127.0.0.1:%d", port)}
 	}
 	return map[string][]string{
-		"blog":       {"blog: /data/blog", "blog: /srv/blog", "targets: [nginx, lighttpd, apache,", "targets: [nginx,"},
-		"git":        append(inetd("inetutils"), "targets: [nginx, lighttpd,", "targets: [nginx,"),
+		"blog":       {"blog: /data/blog", "blog: /srv/blog"},
+		"git":        inetd("inetutils"),
 		"hello-wsgi": append(append(inetd("freebsd"), tcp("/var/run/test.sock", 8053)...), "hello: /data/hello", "hello: /srv/hello-wsgi"),
 		"localcgi":   append(append(inetd("freebsd"), tcp("/var/run/scgi_localcgi.sock", 8052)...), "localcgi: /local", "localcgi: /srv/localcgi"),
-		"shop":       {"secrets: /etc/shop", "secrets: /srv/shop/dev", "targets: [nginx, apache,", "targets: [nginx,"},
-		"stats":      {"stats: /etc/awstats", "stats: /srv/stats", "targets: [nginx, lighttpd, apache,", "targets: [nginx,"},
+		"shop":       {"secrets: /etc/shop", "secrets: /srv/shop/dev"},
+		"stats":      {"stats: /etc/awstats", "stats: /srv/stats"},
 	}
 }
+
+var targetsLine = regexp.MustCompile(`(?m)^targets: .*$`)
 
 // socketLines are keys of a socket that has a name in the file system.
 func socketLines(line string) bool {
@@ -63,6 +66,17 @@ func (h *host) examples() {
 				h.t.Fatalf("the description of %s has no %q", app, edits[i])
 			}
 			yaml = strings.Replace(yaml, edits[i], edits[i+1], 1)
+		}
+		yaml = targetsLine.ReplaceAllStringFunc(yaml, func(line string) string {
+			if strings.Contains(line, "inetd") {
+				return "targets: [" + h.web + ", inetd]"
+			}
+			return "targets: [" + h.web + ", " + h.starter + "]"
+		})
+		if server := "  nginx:\n    as: server\n"; h.web == "apache" {
+			yaml = strings.Replace(yaml, server, "  apache:\n    as: vhost\n", 1)
+		} else if h.web != "nginx" {
+			yaml = strings.Replace(yaml, server, "", 1)
 		}
 		if before, listen, ok := strings.Cut(yaml, "\nlisten:\n"); ok && strings.Contains(strings.Join(edits, ""), "tcp: ") {
 			var b strings.Builder
@@ -128,8 +142,8 @@ func (h *host) answersAll(when string) {
 }
 
 // examplesTogether is a round of all example apps on one machine.
-func examplesTogether(t *testing.T) {
-	h := newHost(t, "nginx", "daemontools")
+func examplesTogether(t *testing.T, web, starter string) {
+	h := newHost(t, web, starter)
 	h.examples()
 	h.install(0)
 	h.answersAll("installed")
@@ -170,7 +184,7 @@ func examplesTogether(t *testing.T) {
 
 	h.command(0, "scgikit", "uninstall", "all", "--yes", "--purge")
 	h.equal("uninstalled", h.tree(), h.snapshot)
-	fmt.Printf("sum: a round of all %d example apps, with nginx, inetd and daemontools\n", len(exampleEdits()))
+	fmt.Printf("sum: a round of all %d example apps, with %s, inetd and %s\n", len(exampleEdits()), web, starter)
 }
 
 // needExamples names what the example apps run with.

@@ -69,7 +69,7 @@ func newHost(t *testing.T, web, starter string) *host {
 	h.write("/etc/inetd.conf", "# of the administrator\n#time stream tcp nowait root internal\n\n#without an end", 0o644)
 	h.write("/etc/nginx/sites-enabled/default", "server {\n  listen 80 default_server;\n  root /srv;\n  include snippets/scgikit-*.location.conf;\n}\n", 0o644)
 	h.write("/etc/apache2/sites-enabled/000-default.conf", "<VirtualHost *:80>\n  ServerName localhost\n  DocumentRoot /srv\n  IncludeOptional conf-available/scgikit-*.conf\n</VirtualHost>\n", 0o644)
-	for _, name := range []string{"proxy", "proxy_scgi", "alias", "dir", "expires", "headers"} {
+	for _, name := range []string{"proxy", "proxy_scgi", "proxy_balancer", "slotmem_shm", "lbmethod_byrequests", "alias", "dir", "expires", "headers"} {
 		for _, end := range []string{".load", ".conf"} {
 			if _, err := os.Stat("/etc/apache2/mods-available/" + name + end); err == nil {
 				_ = os.Symlink("../mods-available/"+name+end, "/etc/apache2/mods-enabled/"+name+end)

@@ -46,11 +46,15 @@ func TestMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"daemontools", "runit", "lighttpd", "apache", "refused", "examples", "s6", "sysv", "haproxy", "caddy"} {
+	rounds := []string{"daemontools", "runit", "lighttpd", "apache", "refused", "examples", "s6", "sysv", "haproxy", "caddy"}
+	if need.Thorough() {
+		rounds = append(rounds, "examples lighttpd", "examples apache")
+	}
+	for _, name := range rounds {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			switch name {
-			case "examples":
+			case "examples", "examples lighttpd", "examples apache":
 				needExamples(t)
 			case "s6":
 				need.Program(t, "s6-svscan")
@@ -61,10 +65,10 @@ func TestMachine(t *testing.T) {
 				need.Program(t, name)
 			}
 			// The shell is the first process there, and buries those whose parents have ended.
-			cmd := exec.CommandContext(t.Context(), unshare, append(slices.Clone(flags), "sh", "-c", `"$0" "$@"; exit $?`, self, "-test.run=^TestInsideMachine$/^"+name+"$", "-test.v", "-test.timeout=5m")...)
+			cmd := exec.CommandContext(t.Context(), unshare, append(slices.Clone(flags), "sh", "-c", `"$0" "$@"; exit $?`, self, "-test.run=^TestInsideMachine$/^"+strings.ReplaceAll(name, " ", "_")+"$", "-test.v", "-test.timeout=5m")...)
 			cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), insideRound+"="+t.TempDir(), "SCGIKIT_BUILT="+programs.Scgikit+":"+programs.ScgiRun, examplesRound+"="+examples)
 			out, err := cmd.CombinedOutput()
-			if err != nil || !strings.Contains(string(out), "--- PASS: TestInsideMachine/"+name) {
+			if err != nil || !strings.Contains(string(out), "--- PASS: TestInsideMachine/"+strings.ReplaceAll(name, " ", "_")) {
 				t.Errorf("%v\n%s", err, out)
 			}
 			for line := range strings.Lines(string(out)) {
@@ -86,7 +90,9 @@ func TestInsideMachine(t *testing.T) {
 	t.Run("lighttpd", func(t *testing.T) { round(t, "lighttpd", "daemontools") })
 	t.Run("apache", func(t *testing.T) { round(t, "apache", "daemontools") })
 	t.Run("refused", rolledBack)
-	t.Run("examples", examplesTogether)
+	t.Run("examples", func(t *testing.T) { examplesTogether(t, "nginx", "daemontools") })
+	t.Run("examples lighttpd", func(t *testing.T) { examplesTogether(t, "lighttpd", "runit") })
+	t.Run("examples apache", func(t *testing.T) { examplesTogether(t, "apache", "runit") })
 	t.Run("s6", func(t *testing.T) { round(t, "nginx", "s6") })
 	t.Run("sysv", func(t *testing.T) { round(t, "nginx", "sysv") })
 	t.Run("haproxy", func(t *testing.T) { gatewayRound(t, "haproxy") })

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"scgikit/internal/servicedir"
@@ -28,6 +29,7 @@ const (
 // Runner carries out the steps of plans on the machine that runs.
 type Runner struct {
 	Family string
+	live   string                           // of s6-rc; "" is the usual folder
 	Say    func(format string, args ...any) // what a person should know; never nil
 }
 
@@ -44,6 +46,8 @@ func (r *Runner) Run(ctx context.Context, s *Step) error {
 		return r.systemctl(ctx, s)
 	case s.Target == "s6":
 		return r.s6(ctx, s)
+	case s.Target == s6rcTarget:
+		return r.s6rc(ctx, s)
 	case managed(s.Target):
 		return r.manager(ctx, s)
 	case s.Target == "caddy" && (s.Verb == Test || s.Verb == Reload):
@@ -77,6 +81,9 @@ func outputIn(ctx context.Context, env, argv []string) (string, error) {
 	var b bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // programs of the machine, with names of reviewed files and what HAProxy runs with
 	cmd.Stdout, cmd.Stderr, cmd.Dir = &b, &b, "/"
+	// In a process group of its own: a terminal's Ctrl-C is for scgikit, which takes
+	// things back, and not for a service that is being started.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if env != nil {
 		cmd.Env = append(os.Environ(), env...)
 	}

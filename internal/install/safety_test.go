@@ -280,6 +280,67 @@ func TestInterruptedInstall(t *testing.T) {
 	t.Attr("sum", fmt.Sprintf("interrupted 50 times: %d as before, %d as after", before, after))
 }
 
+// TestNotUndone: where undoing does not work, nothing says that all is as before,
+// and the next run does it.
+func TestNotUndone(t *testing.T) {
+	m, dir := machine(t)
+	first := tree(t, dir)
+	r := request(t, m, blogSet(t, "blog", "one"), scopeOf("blog"))
+	r.Live = true
+	p := plan(t, m, r)
+	lock, err := m.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Unlock()
+	at := filepath.Join(dir, "etc/nginx/snippets")
+	_, err = m.Apply(t.Context(), p, Options{Command: "install", Run: func(context.Context, *Step) error {
+		return errors.Join(errors.New("no"), os.Chmod(at, 0o777))
+	}})
+	left, ok := errors.AsType[*NotUndone](err)
+	rolled, back := errors.AsType[*RolledBack](err)
+	if !ok || back || !strings.Contains(left.Error(), at) || strings.Contains(err.Error(), "as it was before") {
+		t.Errorf("%v, %v", err, rolled)
+	}
+	if err := os.Chmod(at, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if j, err := m.Recover(t.Context(), Options{}); j == nil || err != nil || tree(t, dir) != first {
+		t.Errorf("%v leaves\n%s", err, tree(t, dir))
+	}
+}
+
+// TestUntold: a program that can not be told of what is undone is tried once more by
+// the next run, and named. It does not hold up every run after that.
+func TestUntold(t *testing.T) {
+	m, dir := machine(t)
+	first := tree(t, dir)
+	r := request(t, m, blogSet(t, "blog", "one"), scopeOf("blog"))
+	r.Live = true
+	p := plan(t, m, r)
+	lock, err := m.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Unlock()
+	o := Options{Command: "install", Run: func(_ context.Context, s *Step) error {
+		if s.Verb == Test {
+			return nil
+		}
+		return errors.New("no")
+	}}
+	_, err = m.Apply(t.Context(), p, o)
+	if _, ok := errors.AsType[*NotUndone](err); !ok || tree(t, dir) != first {
+		t.Errorf("%v leaves\n%s", err, tree(t, dir))
+	}
+	if j, err := m.Recover(t.Context(), o); err != nil || j == nil || len(j.Untold) == 0 || !strings.HasSuffix(j.Untold[0], ": no") {
+		t.Errorf("%+v, %v", j, err)
+	}
+	if j, err := m.Interrupted(); j != nil || err != nil {
+		t.Errorf("%+v is left, %v", j, err)
+	}
+}
+
 // TestChangedMeanwhile: what somebody else wrote between the plan and its turn is
 // not lost.
 func TestChangedMeanwhile(t *testing.T) {
@@ -290,6 +351,74 @@ func TestChangedMeanwhile(t *testing.T) {
 	err := apply(t, m, p)
 	if changed, ok := errors.AsType[*Changed](err); !ok || !strings.HasSuffix(changed.Path, "/etc/inetd.conf") || tree(t, dir) != before {
 		t.Errorf("%v", err)
+	}
+	// Nothing is left to undo, and the next run does its work.
+	if j, err := m.Interrupted(); j != nil || err != nil {
+		t.Errorf("transaction %+v is left, %v", j, err)
+	}
+	if err := attempt(t, m); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestChangedAfterwards: what somebody else wrote into a file of ours before it could
+// be undone stays, and is no reason to stop. It is named.
+func TestChangedAfterwards(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		m, dir := machine(t)
+		if err := attempt(t, m); err != nil {
+			t.Fatal(err)
+		}
+		first := tree(t, dir)
+		name := filepath.Join(dir, snippet)
+		r := request(t, m, blogSet(t, "blog", "two"), scopeOf("blog"))
+		r.Live = true
+		p := plan(t, m, r)
+		lock, err := m.Lock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if killed {
+			j, err := m.begin(p, "install")
+			for n := range j.Actions {
+				if err == nil {
+					err = m.do(t.Context(), j, n, &p.Actions[n], &Options{}, new(Report))
+				}
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			edit(t, name)
+			j, err = m.Recover(t.Context(), Options{})
+			if err != nil || j == nil || strings.Join(j.Left, " ") != name {
+				t.Errorf("%+v, %v", j, err)
+			}
+		} else {
+			_, err := m.Apply(t.Context(), p, Options{Command: "install", Run: func(_ context.Context, s *Step) error {
+				if !s.Undo {
+					edit(t, name)
+					return errors.New("no")
+				}
+				return nil
+			}})
+			changed, ok := errors.AsType[*Changed](err)
+			if _, left := errors.AsType[*NotUndone](err); !ok || left || changed.Path != name {
+				t.Errorf("%v", err)
+			}
+		}
+		lock.Unlock()
+		if text, _ := os.ReadFile(name); string(text) != "# two\n# mine\n" {
+			t.Errorf("there is %q", text)
+		}
+		if j, err := m.Interrupted(); j != nil || err != nil {
+			t.Errorf("transaction %+v is left, %v", j, err)
+		}
+		if err := os.WriteFile(name, []byte("# one\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if now := tree(t, dir); now != first {
+			t.Errorf("it leaves\n%s\nnot\n%s", now, first)
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ type Step struct {
 	Name   string `json:"name,omitempty"` // of a service: its folder; of a unit: its name
 	Scan   string `json:"scan,omitempty"` // of a service: the folder where its supervisor sees it
 	Probe  *Probe `json:"probe,omitempty"`
+	Undo   bool   `json:"undo,omitempty"` // it takes another step back
 }
 
 // Probe is the request that shows that an app answers.
@@ -55,6 +56,7 @@ func (s *Step) String() string {
 // undone returns what has to be told once the change is undone, or nil.
 func (s *Step) undone() *Step {
 	again := *s
+	again.Undo = true
 	switch s.Verb {
 	case Stop:
 		again.Verb = Start
@@ -135,6 +137,7 @@ func (g *groups) ordered(live bool, probes []Probe) []Action {
 	}
 	systemd(g, &stop, &start)
 	inits(g, add, &stop, &start)
+	s6rc(g, add, &stop, &start)
 	return slices.Concat(g.unlink, stop, g.put, g.remove, test, g.start, start, reload, prove, g.finish)
 }
 

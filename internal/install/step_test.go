@@ -38,11 +38,12 @@ func steps(p *Plan) string {
 func TestSystemd(t *testing.T) {
 	m, dir := machine(t)
 	bin := t.TempDir()
-	if err := os.WriteFile(filepath.Join(bin, "systemctl"), []byte("#!/bin/sh\necho \"$@\" >>"+bin+"/calls\n"), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(bin, "systemctl"), []byte("#!/bin/sh\necho \"$@\" >>"+bin+"/calls\n[ \"$1\" != restart ] || ! rm "+bin+"/refuse 2>/dev/null\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	runner := &Runner{Family: "debian", Say: t.Logf}
+	refused := false
 	do := func(set *fileset.Set, want, calls string) {
 		t.Helper()
 		r := request(t, m, set, scopeOf("blog"))
@@ -56,7 +57,7 @@ func TestSystemd(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer lock.Unlock()
-		if _, err := m.Apply(t.Context(), p, Options{Command: "install", Run: runner.Run}); err != nil {
+		if _, err := m.Apply(t.Context(), p, Options{Command: "install", Run: runner.Run}); (err != nil) != refused {
 			t.Fatal(err)
 		}
 		text, _ := os.ReadFile(filepath.Join(bin, "calls"))
@@ -67,6 +68,13 @@ func TestSystemd(t *testing.T) {
 	}
 	do(units(t, "one"), "reload, start blog.socket, start work.service", "daemon-reload\nenable --now -- blog.socket\nenable --now -- work.service\n")
 	do(units(t, "two"), "reload, restart blog.socket, restart work.service", "daemon-reload\nrestart -- blog.socket\nrestart -- work.service\n")
+	// What is undone has the manager read the former files first.
+	if err := os.WriteFile(filepath.Join(bin, "refuse"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused = true
+	do(units(t, "three"), "reload, restart blog.socket, restart work.service", "daemon-reload\nrestart -- blog.socket\ndaemon-reload\nrestart -- blog.socket\n")
+	refused = false
 	do(nil, "stop work.service, stop blog.socket, stop blog.service, reload",
 		"disable --now -- work.service\ndisable --now -- blog.socket\ndisable --now -- blog.service\ndaemon-reload\n")
 	if _, err := os.Stat(filepath.Join(dir, "etc/systemd")); err == nil {

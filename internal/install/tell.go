@@ -19,7 +19,7 @@ import (
 // managed reports whether a target's services are started by a manager that is told
 // their names, and that does not see what is put into a folder.
 func managed(target string) bool {
-	return target == "systemd" || slices.Contains([]string{"openrc", "sysv", "rcd", "launchd"}, target)
+	return target == "systemd" || slices.Contains([]string{"openrc", "sysv", "rcd", "launchd", s6rcTarget}, target)
 }
 
 // unitOf returns the name of the service that a file of an init system belongs to:

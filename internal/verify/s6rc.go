@@ -116,6 +116,7 @@ func compile(ctx context.Context, program, dir string, args ...string) (text str
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}
+	apart(cmd)
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return "", false, fmt.Errorf("s6-rc-compile: %w", ctx.Err())

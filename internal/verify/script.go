@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"scgikit/internal/fileset"
@@ -55,6 +56,10 @@ func isShellScript(data []byte) bool {
 	return string(line) == "#!/bin/sh" || strings.HasPrefix(string(line), "#!/bin/sh ") || string(line) == openrcShebang
 }
 
+// apart has a program run in a process group of its own. A terminal's Ctrl-C ends a
+// whole group: what a program says that it ended is no verdict.
+func apart(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+
 // shellLine is the place in a message: "sh: 3: Syntax error …" of dash,
 // "sh: line 3: syntax error …" of bash, "sh: <stdin>[3]: …" of ksh.
 var shellLine = regexp.MustCompile(`^\S+?:? (?:line |<stdin>\[)?(\d+)\]?: (.*)$`)
@@ -66,6 +71,7 @@ func askShell(ctx context.Context, shell string, f *fileset.File) ([]Complaint, 
 	cmd := exec.CommandContext(ctx, shell, "-n")
 	cmd.Stdin = bytes.NewReader(f.Data)
 	cmd.Env = []string{"LC_ALL=C"} // no ENV file of the user
+	apart(cmd)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	err := cmd.Run()

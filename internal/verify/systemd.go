@@ -99,6 +99,7 @@ func (a *analyze) run(ctx context.Context, args ...string) (text string, rejecte
 	cmd := exec.CommandContext(ctx, a.program, args...)
 	cmd.Dir = a.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "SYSTEMD_UNIT_PATH=" + a.dir + ":" + filepath.Join(a.dir, machineUnits), "SYSTEMD_LOG_COLOR=0", "SYSTEMD_COLORS=0"}
+	apart(cmd)
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return "", false, fmt.Errorf("%s %s: %w", a.program, args[0], ctx.Err())
