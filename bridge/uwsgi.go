@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,7 +31,12 @@ const uwsgiHeaders = 65535
 // Source: https://uwsgi-docs.readthedocs.io/en/latest/Options.html; for descriptors
 // that are sockets core/socket.c of 2.0.
 func ResidentUWSGI(opts *WSGIOptions, res *Residence) int {
-	return reside(opts, res, func(listeners []*listener, env []string) error { return becomeUWSGI(opts, res, listeners, env) })
+	return reside(opts, res, func(listeners []*listener, env []string, log *logger) error {
+		if opts.LogFile != "" && log.kind != logFile || opts.LogFile == "" && log.kind == logSyslog {
+			return notGranted("", errors.New("uwsgi writes to a file of --log that it can open, or to standard error; neither is there"))
+		}
+		return becomeUWSGI(opts, res, listeners, env)
+	})
 }
 
 func becomeUWSGI(opts *WSGIOptions, res *Residence, listeners []*listener, env []string) error {
@@ -54,6 +60,9 @@ func becomeUWSGI(opts *WSGIOptions, res *Residence, listeners []*listener, env [
 	for _, l := range listeners {
 		fd, err := l.leave()
 		if err != nil {
+			return err
+		}
+		if err := onlyTheServer(fd, opts.Protocol); err != nil {
 			return err
 		}
 		// It stays in its place, and the next start replaces it: the hooks of
@@ -86,9 +95,11 @@ func uwsgiArgs(opts *WSGIOptions, res *Residence) []string {
 		// The app is called once the body is there, and has all of its time then.
 		"--post-buffering=65536",
 		"--socket-timeout=" + wholeSeconds(opts.Timeout),
-		"--worker-reload-mercy=" + wholeSeconds(res.StopLimit),
-		// TERM ends it at once until it serves, and then behind what runs.
-		"--die-on-term",
+		"--worker-reload-mercy=" + wholeSeconds(max(0, res.StopLimit-slowEnd)),
+		"--max-vars=1024", // of 4, with header fields; 128 would be some 120
+		// TERM, which uwsgi ignores while it loads the app, ends it at once until it
+		// serves, and then behind what runs.
+		"--hook-pre-app=unix_signal:" + strconv.Itoa(UWSGIEnded) + " _exit",
 		"--hook-master-start=unix_signal:15 gracefully_kill_them_all",
 		"--hook-master-start=unix_signal:2 gracefully_kill_them_all",
 		// Of a request the web server has a line already; that its client has
@@ -127,6 +138,27 @@ func uwsgiArgs(opts *WSGIOptions, res *Residence) []string {
 	return args
 }
 
+// UWSGIEnded is the exit code of uwsgi where TERM ends it before it serves: the
+// number of the signal.
+const UWSGIEnded = 15
+
+// slowEnd is what uwsgi takes to end besides the time that it gives requests.
+const slowEnd = 2 * time.Second
+
+// onlyTheServer refuses a socket that every user of the machine can reach: whoever
+// connects has uwsgi start programs, by variables such as UWSGI_FILE. Over HTTP
+// nobody can name these.
+func onlyTheServer(fd int, protocol string) error {
+	address, err := unix.Getsockname(fd)
+	if err != nil {
+		return unable("", "getsockname", err)
+	}
+	if _, ok := address.(*unix.SockaddrUnix); ok || protocol == "http" {
+		return nil
+	}
+	return &addressError{"a port", "whoever can connect to uwsgi there has it run programs; use a unix socket, or --protocol http", nil}
+}
+
 // unglobbed keeps a path one: uwsgi takes it for a pattern.
 var unglobbed = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
 
@@ -143,10 +175,35 @@ func virtualEnvironment(python string) (string, error) {
 	if _, err := os.Stat(filepath.Join(dir, "pyvenv.cfg")); err == nil {
 		return dir, nil
 	}
-	if python == plainPython {
+	if real, err := filepath.EvalSymlinks(plainPython); python == plainPython || err == nil && python == real {
 		return "", nil
 	}
-	return "", notGranted("", errors.New("--python "+python+": uwsgi has an interpreter of its own; name that of a virtual environment, or leave it out"))
+	return "", notGranted("", errors.New("--python "+python+": uwsgi has an interpreter of its own; name that of a virtual environment that can be read, or leave it out"))
+}
+
+// sameVersion refuses a virtual environment that the uwsgi of the machine would not
+// find the modules of.
+func sameVersion(venv string) error {
+	text, err := os.ReadFile(filepath.Join(venv, "pyvenv.cfg"))
+	if err != nil {
+		return unable("", "read", err)
+	}
+	real, err := filepath.EvalSymlinks(plainPython)
+	if err != nil {
+		return nil //nolint:nilerr // nothing to compare with
+	}
+	_, machine, _ := strings.Cut(filepath.Base(real), "python")
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, "=")
+		if name = strings.TrimSpace(name); name != "version" && name != "version_info" {
+			continue
+		}
+		parts := strings.Split(strings.TrimSpace(value), ".")
+		if len(parts) >= 2 && parts[0]+"."+parts[1] != machine {
+			return notGranted("", errors.New(venv+" is for Python "+parts[0]+"."+parts[1]+", and the machine's uwsgi has "+machine+": install uwsgi into it"))
+		}
+	}
+	return nil
 }
 
 // findUWSGI returns the uwsgi of a virtual environment, or of the machine.
@@ -155,12 +212,16 @@ func findUWSGI(venv string) (string, error) {
 	if venv != "" {
 		folders = slices.Insert(folders, 0, filepath.Join(venv, "bin"))
 	}
-	for _, dir := range append(folders, "/usr/local/bin", "/usr/bin") {
+	for i, dir := range append(folders, "/usr/local/bin", "/usr/bin") {
 		program := filepath.Join(dir, "uwsgi")
 		info, err := os.Stat(program) //nolint:gosec // the PATH of whoever starts this
-		if err == nil && filepath.IsAbs(dir) && info.Mode().IsRegular() && unix.Access(program, unix.X_OK) == nil {
-			return program, nil
+		if err != nil || !filepath.IsAbs(dir) || !info.Mode().IsRegular() || unix.Access(program, unix.X_OK) != nil {
+			continue
 		}
+		if venv != "" && i > 0 {
+			return program, sameVersion(venv)
+		}
+		return program, nil
 	}
 	return "", notGranted("", errors.New("uwsgi is not on this machine; install it (on Debian uwsgi-core and uwsgi-plugin-python3), or set wsgi.server to builtin"))
 }

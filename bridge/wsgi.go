@@ -72,7 +72,7 @@ func ServeWSGI(opts *WSGIOptions) int {
 // to listen, Children for WSGIZygote, and StopLimit. It returns only on failure,
 // with the exit code.
 func ResidentWSGI(opts *WSGIOptions, res *Residence) int {
-	return reside(opts, res, func(listeners []*listener, env []string) error {
+	return reside(opts, res, func(listeners []*listener, env []string, _ *logger) error {
 		more, err := residentArgs(opts, res, listeners)
 		if err != nil {
 			return err
@@ -83,7 +83,7 @@ func ResidentWSGI(opts *WSGIOptions, res *Residence) int {
 
 // reside listens and becomes something else. It returns only if one of them fails,
 // with the exit code.
-func reside(opts *WSGIOptions, res *Residence, become func(listeners []*listener, env []string) error) int {
+func reside(opts *WSGIOptions, res *Residence, become func(listeners []*listener, env []string, log *logger) error) int {
 	log := residentLog(opts.LogFile)
 	resetSignals()
 	listeners, err := res.listenAll()
@@ -94,7 +94,7 @@ func reside(opts *WSGIOptions, res *Residence, become func(listeners []*listener
 			name, value, _ := strings.Cut(variable, "=")
 			env.set(name, value)
 		}
-		err = become(listeners, env.list)
+		err = become(listeners, env.list, log)
 	}
 	log.line(failure, "", err.Error())
 	for _, l := range listeners {

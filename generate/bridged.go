@@ -23,6 +23,9 @@ func byUWSGI(a *appfile.App) bool {
 	return a.Type == appfile.TypeWSGI && a.WSGI.Server == appfile.WSGIUWSGI
 }
 
+// uwsgiEnded is the exit code of uwsgi where TERM ends it while it loads the app.
+const uwsgiEnded = 15
+
 // residentBridge reports whether the bridge keeps running under a target that can
 // do both: it costs a request less, and more is to be had of it.
 func residentBridge(a *appfile.App) bool {
@@ -176,7 +179,7 @@ func acceptResidentBridge(a *appfile.App, target, option string) diag.List {
 	return list
 }
 
-// acceptUWSGI refuses words that uwsgi would change.
+// acceptUWSGI returns what uwsgi would change, or does in a way of its own.
 func acceptUWSGI(a *appfile.App) diag.List {
 	var list diag.List
 	check := func(field, word string) {
@@ -195,5 +198,11 @@ func acceptUWSGI(a *appfile.App) diag.List {
 		check(field, dir)
 	}
 	check("wsgi.python", a.WSGI.Python)
+	if a.Addr().Unix == "" && a.Protocol != appfile.HTTP1 {
+		list = append(list, a.Problem("listen.tcp", codeCannotCarry, "every user of the machine could connect, and have uwsgi run programs as "+a.Run.User, "use listen.unix, or protocol: http"))
+	}
+	if a.WSGI.Threads > 1 && a.IsSet("run.request_timeout") {
+		list = append(list, a.Warning("run.request_timeout", codeNotCarried, "uwsgi counts it anew for a worker with threads whenever one of them has answered", "leave wsgi.threads out, and set wsgi.workers"))
+	}
 	return list
 }

@@ -1,7 +1,10 @@
 package generate_test
 
 import (
+	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"scgikit/bridge"
@@ -16,5 +19,16 @@ func TestAllowed(t *testing.T) {
 	}
 	if listed := appfile.Refused("").Values(); !slices.Equal(listed, there) {
 		t.Errorf("cgi.allow lists %q, the bridge %q", listed, there)
+	}
+}
+
+// TestWellEnded: a unit takes the end of uwsgi for a good one that scgi-run gives it.
+func TestWellEnded(t *testing.T) {
+	text, err := os.ReadFile("testdata/systemd/starter-uwsgi.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("\nSuccessExitStatus=%d\n", bridge.UWSGIEnded); strings.Count(string(text), want) != 4 {
+		t.Errorf("%q is not in each of the four units", want)
 	}
 }

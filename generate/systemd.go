@@ -117,6 +117,7 @@ type systemdService struct {
 	Restart      systemdRestart
 	KillSignal   string
 	StopTimeout  string
+	WellEnded    []int64 // exit codes besides 0
 
 	Log      string // file; "" is the journal
 	Runtime  string // folder below /run that the program gets
@@ -207,6 +208,9 @@ func bridgeUnits(a *appfile.App) []Spec {
 	data.Type, data.Dir = string(readyExec), "/"
 	data.Restart = restartOf(a.Run.Restart, &o)
 	data.KillSignal, data.StopTimeout = "SIG"+string(plainSignal), seconds(a.Run.StopTimeout)
+	if byUWSGI(a) {
+		data.WellEnded = []int64{uwsgiEnded}
+	}
 	if a.Type == appfile.TypeWSGI {
 		data.ReloadSignal = string(reloadHUP)
 	}

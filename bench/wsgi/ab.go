@@ -146,7 +146,7 @@ func listens(port int) error {
 // ab returns what a request took on average, and the slowest of them in ms. A
 // request that fails, or is answered with anything but 2xx, is an error.
 func ab(url string) (mean measure.Sample, slowest float64, err error) {
-	out, err := exec.Command("ab", "-q", "-n", "100", "-c", "10", url).CombinedOutput()
+	out, err := exec.Command("ab", "-q", "-s", "120", "-n", "100", "-c", "10", url).CombinedOutput()
 	if err != nil {
 		return measure.Sample{}, 0, fmt.Errorf("ab: %w\n%s", err, out)
 	}

@@ -117,6 +117,8 @@ func TestWrongUsage(t *testing.T) {
 		{"wsgi --server uwsgi --listen fd:0 --warm /shop/ a:b", "--style and --warm belong to --server builtin"},
 		{"wsgi --server uwsgi --listen fd:0 --max=3 a:b", "--max belongs to --style zygote"},
 		{"wsgi --server uwsgi --listen fd:0 --protocol=ajp a:b", "uwsgi does not speak ajp: it speaks scgi, fastcgi, uwsgi and http"},
+		{"wsgi --server uwsgi --listen fd:0 --header-timeout=3s a:b", "--header-timeout belongs to --server builtin"},
+		{"wsgi --path= a:b", "--path is empty"},
 		{"wsgi --server uwsgi --listen fd:0 --log /x/a:b a:b", "--log /x/a:b: uwsgi takes it for an address"},
 		{"wsgi --server uwsgi --listen fd:0 --protocol http --mount /a=b a:b", "--mount /a=b: uwsgi ends it at ="},
 		{"wsgi --listen fd:0 --threads=3 a:b", "--threads belongs to --server uwsgi"},

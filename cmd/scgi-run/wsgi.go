@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"scgikit/bridge"
@@ -37,8 +38,9 @@ long as the app can not be loaded at all, requests are answered 500, and it is
 tried again.
 
 With --server uwsgi it becomes uwsgi, from the virtual environment of --python or
-from PATH. An app that can not be loaded, also on HUP, ends it: what keeps it up
-starts it again. SCRIPT_NAME is what the web server says; http has none, and
+from PATH, at unix sockets, or at any over http. An app that can not be loaded,
+also on HUP, ends it: what keeps it up starts it again. QUIT ends it and what
+runs at once. SCRIPT_NAME is what the web server says; http has none, and
 --mount is it.
 
 usage: scgi-run wsgi [FLAG…] MODULE:CALLABLE
@@ -66,7 +68,7 @@ func wsgiResidenceFlags(o *bridge.WSGIOptions, r *bridge.Residence) []option {
 func workerFlags(o *bridge.WSGIOptions) []option {
 	return []option{
 		{"workers", "N", "workers of prefork and of uwsgi (1)", setCount(&o.Workers)},
-		{"max-requests", "N", "requests, or up to a tenth less, after which a worker of\nprefork or uwsgi is replaced (no limit)", setCount(&o.MaxRequests)},
+		{"max-requests", "N", "requests, or up to a tenth less, after which a worker of\nprefork is replaced; of uwsgi so many (no limit)", setCount(&o.MaxRequests)},
 	}
 }
 
@@ -160,6 +162,9 @@ func checkStyle(o *bridge.WSGIOptions, r *bridge.Residence, args []string) error
 		if o.Protocol == "http" && strings.Contains(o.Mount, "=") {
 			return usageError("--mount " + o.Mount + ": uwsgi ends it at =")
 		}
+		if err := checkUnused([]option{{name: "header-timeout"}}, args, "--server builtin"); err != nil {
+			return err
+		}
 		return checkUnused(zygoteFlags(o, r), args, "--style zygote")
 	}
 	if err := checkUnused(uwsgiFlags(o), args, "--server uwsgi"); err != nil {
@@ -182,6 +187,8 @@ func checkWSGI(o *bridge.WSGIOptions, rest []string) error {
 		return usageError("no MODULE:CALLABLE named: see -h")
 	case len(rest) > 1:
 		return usageError("more than one MODULE:CALLABLE: " + strings.Join(rest, " "))
+	case slices.Contains(o.Path, ""):
+		return usageError("--path is empty: name a folder, or leave it out")
 	case !strings.HasPrefix(o.Python, "/"):
 		return usageError("--python " + o.Python + " is not an absolute path")
 	case o.Directory != "" && !strings.HasPrefix(o.Directory, "/"):

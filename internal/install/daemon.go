@@ -1,6 +1,7 @@
 package install
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -19,7 +20,8 @@ type daemon struct {
 	reads syscall.Signal
 	// Its children answer requests, and those that have the old configuration end
 	// or say that they will.
-	workers bool
+	workers  bool
+	patience time.Duration // with them; 0 is readTime
 }
 
 // daemons returns what to tell the programs of a family. No shell runs: a program
@@ -92,7 +94,6 @@ func running(d daemon) int {
 // that still send a long answer are not waited for.
 const (
 	readTime   = 30 * time.Second
-	renewTime  = 5 * time.Second
 	blindPause = time.Second // where the system does not show what a process does
 )
 
@@ -125,38 +126,58 @@ func (r *Runner) tell(ctx context.Context, name string, pid int, d *daemon) erro
 			return nil
 		}
 	}
-	err := waitFor(ctx, readTime, func() error { return busy(pid, d.reads) })
+	err := waitFor(ctx, readTime, rests(pid, d.reads))
+	if err != nil && ctx.Err() == nil && syscall.Kill(pid, 0) == nil {
+		r.Say("%s: %s", name, err)
+		err = nil
+	}
 	if err == nil && d.workers {
-		err = waitFor(ctx, renewTime, func() error { return outdated(pid, former) })
+		err = waitFor(ctx, cmp.Or(d.patience, readTime), func() error { return outdated(pid, former) })
 	}
 	if err != nil && ctx.Err() == nil {
-		r.Say("%s: %s", name, err)
-		return nil
+		return fmt.Errorf("%s: %w; its own log says why", name, err)
 	}
 	return err
 }
 
-// busy returns that a process has not handled a signal, or does something since, or
-// nil when it waits again.
-func busy(pid int, sig syscall.Signal) error {
-	status, ok := statusOf(pid)
-	if ok && (status.state != 'S' || status.pending>>(sig-1)&1 != 0) {
-		return fmt.Errorf("process %d still reads its files", pid)
+// rests returns what asks whether a process has handled a signal and waits again:
+// twice, because it may look a name up meanwhile.
+func rests(pid int, sig syscall.Signal) func() error {
+	seen := 0
+	return func() error {
+		status, ok := statusOf(pid)
+		switch {
+		case !ok || status.state == 'Z':
+			return fmt.Errorf("process %d has ended", pid)
+		case status.state != 'S' || status.pending>>(sig-1)&1 != 0:
+			seen = 0
+		default:
+			seen++
+		}
+		if seen < 3 {
+			return fmt.Errorf("process %d still reads its files", pid)
+		}
+		return nil
 	}
-	return nil
 }
 
-// outdated returns that children of a process which were there before still answer,
-// or that there are no others yet.
+// outdated returns why the children of a process do not show that they have the new
+// configuration: nginx, whose children end at once or say that they will, keeps the
+// former ones where it can not have it; the others start further ones.
 func outdated(pid int, former []int) error {
+	if len(former) == 0 {
+		return nil
+	}
 	now := children(pid)
+	fresh := slices.ContainsFunc(now, func(child int) bool { return !slices.Contains(former, child) })
 	for _, child := range now {
-		if slices.Contains(former, child) && !strings.Contains(strings.Join(commandLine(child), " "), "shutting down") { // nginx
+		title := strings.Join(commandLine(child), " ")
+		if slices.Contains(former, child) && strings.HasPrefix(title, "nginx: worker process") && !strings.Contains(title, "shutting down") {
 			return fmt.Errorf("process %d still has the old configuration", child)
 		}
 	}
-	if len(former) > 0 && len(now) == 0 {
-		return fmt.Errorf("process %d has no children yet", pid)
+	if !fresh {
+		return fmt.Errorf("process %d has started nothing that has the new configuration", pid)
 	}
 	return nil
 }

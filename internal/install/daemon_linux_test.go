@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -72,6 +73,19 @@ func TestReadAgain(t *testing.T) {
 		}
 		if err := outdated(pid, former); err != nil {
 			t.Error(err)
+		}
+
+		// A port that somebody else has: nginx -t finds nothing, and nginx stays as it is.
+		other, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		block(other.Addr().(*net.TCPAddr).Port)
+		r := &Runner{Say: func(format string, args ...any) { t.Errorf(format, args...) }}
+		err = r.tell(t.Context(), "nginx", pid, &daemon{reads: syscall.SIGHUP, workers: true, patience: time.Second})
+		if err == nil || !strings.Contains(err.Error(), "nginx: process ") || !strings.Contains(err.Error(), "still has the old configuration; its own log says why") {
+			t.Errorf("a port that is taken: %v", err)
 		}
 	})
 }
