@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"testing"
 
@@ -15,15 +16,16 @@ import (
 // belowRun finds /run and /var/run at the beginning of a word of a script.
 var belowRun = regexp.MustCompile(`(^|[ ='"])/(var/)?run/`)
 
-// startInit installs the scripts of an init below a folder, starts every app, and
-// stops it when the test ends.
-func (m *matrix) startInit(t *testing.T, dir string, files []fileset.File) {
+// startInit installs the scripts of an init below a folder, where run is what stands
+// for /run, starts every app, and stops it when the test ends. enter returns the
+// words that run a program on a machine with these scripts.
+func (m *matrix) startInit(t *testing.T, dir, run string, files []fileset.File, enter func(testing.TB, string) []string) {
 	t.Helper()
 	var scripts []string
 	for i := range files {
 		f := &files[i]
 		f.Data = bytes.ReplaceAll(f.Data, []byte(matrixLogs), []byte(m.logs()))
-		f.Data = belowRun.ReplaceAll(f.Data, []byte("${1}"+dir+"/run/"))
+		f.Data = belowRun.ReplaceAll(f.Data, []byte(run))
 		path := filepath.Join(dir, f.Path)
 		switch {
 		case f.Place == "init.d":
@@ -44,24 +46,32 @@ func (m *matrix) startInit(t *testing.T, dir string, files []fileset.File) {
 	if err := os.Mkdir(filepath.Join(dir, "run"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { runAll(t, scripts, "stop") })
-	runAll(t, scripts, "start")
+	var words []string
+	if enter != nil {
+		words = enter(t, filepath.Dir(scripts[0]))
+		for i, script := range scripts {
+			scripts[i] = "/etc/init.d/" + filepath.Base(script)
+		}
+	}
+	t.Cleanup(func() { m.runAll(t, words, scripts, "stop") })
+	m.runAll(t, words, scripts, "start")
 }
 
 // runAll runs scripts at once, because each waits for a second.
-func runAll(t *testing.T, scripts []string, action string) {
+func (m *matrix) runAll(t *testing.T, enter, scripts []string, action string) {
 	t.Helper()
 	var all sync.WaitGroup
 	for _, script := range scripts {
 		all.Go(func() {
 			// A file, because what is started in the background would hold a pipe open.
-			out, err := os.Create(script + "." + action)
+			out, err := os.Create(filepath.Join(m.dir, filepath.Base(script)+"."+action))
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			defer out.Close()
-			cmd := exec.Command(script, action)
+			words := slices.Concat(enter, []string{script, action})
+			cmd := exec.Command(words[0], words[1:]...)
 			cmd.Dir, cmd.Stdout, cmd.Stderr = "/", out, out
 			cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 			if err := cmd.Run(); err != nil {

@@ -42,6 +42,7 @@ func starters() []starter {
 		{name: "s6-svscan", target: "s6", resident: true, networks: both, missing: absent("s6-svscan", "s6-supervise", "s6-applyuidgid", "s6-log")},
 		{name: "scgikit-supervise", target: "daemontools", resident: true, networks: both, options: []string{"supervisor: scgikit", "logger: scgi-run"}},
 		{name: "start-stop-daemon", target: "sysv", resident: true, init: true, networks: both, options: []string{"wrapper_dir: WRAPPERS"}, missing: absent("start-stop-daemon")},
+		{name: "openrc", target: "openrc", resident: true, init: true, networks: both, options: []string{"wrapper_dir: WRAPPERS"}, missing: noOpenRC()},
 	}
 	for i := range all {
 		if s := &all[i]; s.target != "daemontools" && s.target != "runit" && s.target != "s6" && !s.init {
@@ -72,6 +73,14 @@ func noApplet(name string) string {
 		return "this busybox has no " + name
 	}
 	return ""
+}
+
+// noOpenRC says that there is none here, or no way to a machine of its own.
+func noOpenRC() string {
+	if OpenRCRoot() == "" {
+		return "SCGIKIT_OPENRC is no folder with the files of OpenRC"
+	}
+	return absent("unshare", "nsenter")
 }
 
 // matrix is every app, running, and the files of the web servers.
@@ -204,7 +213,9 @@ func (m *matrix) startApps(t *testing.T, s *starter, apps []*matrixApp) {
 			m.activate(t, files, a)
 		}
 	case "sysv":
-		m.startInit(t, dir, files)
+		m.startInit(t, dir, "${1}"+dir+"/run/", files, nil)
+	case "openrc":
+		m.startInit(t, dir, "${0}", files, EnterOpenRC)
 	default:
 		building, scan := filepath.Join(dir, "building"), filepath.Join(dir, "scan")
 		Place(t, files, s.target, building)
