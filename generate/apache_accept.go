@@ -13,6 +13,11 @@ import (
 func acceptApache(s *Scope, a *appfile.App) diag.List {
 	list := append(acceptWeb(s, a), acceptDepth(s, a)...)
 	list = append(list, acceptExtra(s, a, a.HTTP.Extra.Apache, "*?[]")...)
+	for _, option := range []struct{ key, dir string }{{"root", apacheOptionsOf(a).Root}, {"mount_point", apacheOptionsOf(a).MountPoint}} {
+		if strings.ContainsAny(option.dir, "*?[]") {
+			list = append(list, a.Problem("options.apache."+option.key, codeCannotQuote, "apache takes *, ? and [] in the path of a folder for a pattern", "use a folder without them"))
+		}
+	}
 	if apacheOptionsOf(a).As == apacheVHost {
 		list = append(list, acceptHostBlock(s, a, apacheHostBlock)...)
 	} else {

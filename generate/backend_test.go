@@ -52,6 +52,7 @@ func (r *request) all(name string) []string {
 //	redirect   302 with a relative Location
 //	local      a relative Location without a Status, at the query "once"
 //	hidden     the headers X-Powered-By and X-Keep
+//	names      a header for each of awkwardHeaders, and their neighbours
 //	big        a header of 5,000 bytes
 //	stream     one line, then another when the test says so (see release)
 //	silence    nothing
@@ -156,6 +157,8 @@ func (b *backend) serve(conn net.Conn) {
 		}
 	case "hidden":
 		head += "X-Powered-By: secret\r\nX-Keep: kept\r\n"
+	case "names":
+		head += namedHeaders()
 	case "big":
 		head += "X-Big: " + strings.Repeat("b", 5000) + "\r\n"
 	case "silence":

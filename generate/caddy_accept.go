@@ -22,6 +22,8 @@ func acceptCaddy(s *Scope, a *appfile.App) diag.List {
 	if strings.Contains(a.Listen.Unix, ":") {
 		list = append(list, a.Problem("listen.unix", codeCannotQuote, "caddy takes what stands behind a colon for a port", "use a path without a colon"))
 	}
+	list = append(list, acceptHidden(a, func(name string) bool { return strings.HasPrefix(name, "*") || strings.HasSuffix(name, "*") },
+		"caddy takes a * at an end of a name for any letters")...)
 	list = append(list, acceptCaddySite(s, a, o)...)
 	if len(a.Backends()) == 1 {
 		return list

@@ -10,8 +10,8 @@ import (
 	"scgikit/generate"
 )
 
-// TestGatewayAwkwardStatic has Caddy serve folders of every awkward name: it is
-// refused by name, or the file in it is sent.
+// TestGatewayAwkwardStatic has Caddy serve folders, and index files, of every awkward
+// name: it is refused by name, or the file in it is sent.
 func TestGatewayAwkwardStatic(t *testing.T) {
 	f := &gateways[2]
 	f.find(t)
@@ -37,10 +37,25 @@ func TestGatewayAwkwardStatic(t *testing.T) {
 		statics += line
 		served[fmt.Sprintf("/blog/s%d/x.txt", i)] = value
 	}
-	if len(served) < 20 {
-		t.Errorf("only %d of %d folders are carried", len(served), len(awkward))
+	for i, value := range awkward {
+		line := fmt.Sprintf("    - {url: /blog/i%d/, dir: %s, index: %s}\n", i, yamlText(filepath.Join(dir, "index", fmt.Sprint(i))+"/"), yamlText(value))
+		project, problems := tryLoad(strings.NewReplacer("OPTIONS\n", "", "REDIRECTS", "pass").Replace(
+			gatewayApp("fastcgi", "blog", tcp(blog.backend), "/blog/", "  static:\n"+line)))
+		if !problems.HasErrors() {
+			_, problems = render(t, target, project)
+		}
+		if problems.HasErrors() {
+			namesField(t, problems, "http.static[0].index", value)
+			continue
+		}
+		writeFile(t, filepath.Join(dir, "index", fmt.Sprint(i), value), value+"\n")
+		statics += line
+		served[fmt.Sprintf("/blog/i%d/", i)] = value
 	}
 	server := f.start(t, gatewayApp("fastcgi", "blog", tcp(blog.backend), "/blog/", "  static:\n"+statics))
+	if len(served) < 50 {
+		t.Errorf("only %d of %d folders and index files are carried", len(served), 2*len(awkward))
+	}
 	for url, value := range served {
 		if r := get(t, server.Addr, url); r.Status != 200 || r.Body != value+"\n" {
 			t.Errorf("folder %q: %d %.80q", value, r.Status, r.Body)

@@ -222,6 +222,8 @@ func (g *gatewayBackend) answer(got *request) (head string, body []func(io.Write
 		return "Status: 302 Found\r\nLocation: /blog/target\r\nContent-Type: text/plain\r\n", []func(io.Writer){say("moved\n")}, false
 	case "hidden":
 		head += "X-Powered-By: secret\r\nX-Keep: kept\r\n"
+	case "names":
+		head += namedHeaders()
 	case "big":
 		head += "X-Big: " + strings.Repeat("b", 5000) + "\r\n"
 	case "status":

@@ -108,6 +108,7 @@ type listenScript struct {
 	EnvFile  string
 	Takes    []string // variables that the env file may not set, besides those of the shell
 	PassEnv  bool     // the names of the others become flags of scgi-run
+	First    bool     // no word stands before what the env file makes
 	Envdir   []string // the program and its flags; none where there are no secrets
 	Nice     []int64  // niceness, if any
 	Before   []string // what comes before the listener
@@ -164,6 +165,9 @@ func listen(a *appfile.App, o *folderOptions, hasEnv bool) listenScript {
 		data.Before, become = become, nil
 	}
 	data.listener(a, o, become)
+	if data.Owner != (socketOwner{}) {
+		data.Takes = append(data.Takes, "scgikit_uid", "scgikit_gid") // of the script
+	}
 	if hasEnv && len(data.Before) > 0 && data.Envdir[0] == data.Before[0] {
 		data.Before = data.Before[1:] // one program does both, in this order
 	}

@@ -3,6 +3,7 @@ package generate
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -84,6 +85,12 @@ const nginxMaxHidden = 46
 // https://nginx.org/en/docs/http/server_names.html#optimization
 const nginxMaxName = 46
 
+// nginxMarks is what makes the name of a header one that nginx passes on, and does
+// not look at.
+//
+// Source: src/http/ngx_http_parse.c, ngx_http_parse_header_line, invalid_header.
+var nginxMarks = regexp.MustCompile(`[^A-Za-z0-9_-]`)
+
 func acceptNginx(s *Scope, a *appfile.App) diag.List {
 	list := append(acceptWeb(s, a), acceptExtra(s, a, a.HTTP.Extra.Nginx, "*?[")...)
 	o := nginxOptionsOf(a)
@@ -112,6 +119,7 @@ func acceptNginx(s *Scope, a *appfile.App) diag.List {
 				fmt.Sprintf("nginx takes at most %d bytes for the name of a hidden header", nginxMaxHidden), "give the header a shorter name in the app"))
 		}
 	}
+	list = append(list, acceptHidden(a, nginxMarks.MatchString, "nginx does not find a header whose name has more than letters, digits, - and _")...)
 	if o.As == nginxLocation {
 		list = append(list, noHostHere(s, a, "the server block")...)
 		for _, key := range []string{"listen", "root", "default_server"} {

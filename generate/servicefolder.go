@@ -191,6 +191,7 @@ type folderStart struct {
 	EnvFile string
 	Takes   []string // variables that the env file may not set, besides those of the shell
 	PassEnv bool     // as in listenScript
+	First   bool     // "$1" is the env folder, while the env file is read
 	Envdir  []string // the program and its flags; none where there is no env folder
 	Nice    []int64  // niceness, if any
 	Before  []string // the programs that set user and limits, and their arguments
@@ -288,6 +289,7 @@ func startScript(a *appfile.App, options *folderOptions, name string, command []
 		if data.Envdir[0] == data.Before[0] {
 			data.Before = data.Before[1:] // one program does both, in this order
 		}
+		data.First = true
 	}
 	if a.Run.Nice != 0 {
 		data.Nice = []int64{int64(a.Run.Nice)}

@@ -109,6 +109,10 @@ func fitsAny(*appfile.App) string { return "" }
 // sameName is the name of a service for a target that changes none.
 func sameName(service string) string { return service }
 
+// scriptVariable is what generated scripts read the lines of an env file into, while
+// they have the secrets already.
+const scriptVariable = "scgikit_line"
+
 // acceptSecretNames refuses variables that would change the shell that sets them.
 func acceptSecretNames(a *appfile.App) diag.List {
 	var list diag.List
@@ -116,6 +120,10 @@ func acceptSecretNames(a *appfile.App) diag.List {
 		if reservedVariable(secret.Name) {
 			list = append(list, a.Problem("run.secrets."+secret.Name, codeCannotCarry,
 				"the shell or the loader takes "+secret.Name+" for its own before the program starts", "give the variable another name"))
+		}
+		if secret.Name == scriptVariable && a.Run.EnvFile != "" {
+			list = append(list, a.Problem("run.secrets."+secret.Name, codeCannotCarry,
+				"scripts that read run.env_file have a variable of that name", "give the variable another name"))
 		}
 	}
 	return list
@@ -126,7 +134,7 @@ func acceptSecretNames(a *appfile.App) diag.List {
 // read-only in a shell, and LD_PRELOAD would take effect while still root.
 func reservedVariable(name string) bool {
 	switch name {
-	case "PATH", "IFS", "ENV", "BASH_ENV", "PS4", "CDPATH", "PPID", "UID", "EUID", "SHELLOPTS", "BASHOPTS", "GLIBC_TUNABLES":
+	case "PATH", "IFS", "ENV", "BASH_ENV", "PS4", "CDPATH", "PPID", "UID", "EUID", "SHELLOPTS", "BASHOPTS", "OPTIND", "GLIBC_TUNABLES":
 		return true
 	}
 	return strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "DYLD_")

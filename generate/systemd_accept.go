@@ -218,11 +218,20 @@ func (c *systemdCheck) ownSocket(project *appfile.Project, dir string) {
 	if strings.ContainsAny(below, `:\`) {
 		c.refuse("listen.unix", "systemd has a meaning of its own for : and \\ in the name of a folder below /run", hint)
 	}
+	// A folder that has another owner when the program starts, systemd gives away with
+	// all that is in it.
+	//
+	// Sources: systemd.exec(5), RuntimeDirectory=; https://github.com/systemd/systemd/issues/8635
 	for _, other := range project.Apps {
 		theirs, ok := belowRun(path.Dir(other.Addr().Unix))
-		mine := ok && theirs == below && !systemdListens(other)
-		if mine && other.Name < c.a.Name && (other.Run.User != c.a.Run.User || other.Run.Group != c.a.Run.Group) {
-			c.refuse("listen.unix", "systemd gives "+dir+" to "+c.a.Run.User+", and "+other.Name+" has its socket in it", hint)
+		if !ok || other.Name == c.a.Name || !isBelow(theirs, below) {
+			continue
+		}
+		own := !systemdListens(other)
+		sameOwner := other.Run.User == c.a.Run.User && other.Run.Group == c.a.Run.Group
+		said := own && theirs == below && other.Name > c.a.Name // by the other
+		if !said && (!own || !sameOwner) {
+			c.refuse("listen.unix", "systemd gives "+dir+" and all in it to "+c.a.Run.User+", and "+other.Name+" has its socket in there", hint)
 		}
 	}
 }

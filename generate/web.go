@@ -57,6 +57,18 @@ func contradictions(a *appfile.App) diag.List {
 	return list
 }
 
+// acceptHidden refuses names of headers that a server would not find in an answer,
+// or would find more than, and says why.
+func acceptHidden(a *appfile.App, misread func(name string) bool, why string) diag.List {
+	var list diag.List
+	for i, h := range a.HTTP.HideHeaders {
+		if misread(h) {
+			list = append(list, a.Problem(fmt.Sprintf("http.hide_headers[%d]", i), codeCannotCarry, why, "give the header another name in the app, of letters, digits and -"))
+		}
+	}
+	return list
+}
+
 // acceptExtra refuses a path that the server would read as a pattern of file
 // names, with the characters that make one.
 func acceptExtra(s *Scope, a *appfile.App, file, pattern string) diag.List {

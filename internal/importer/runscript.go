@@ -304,11 +304,18 @@ func (s *scriptReader) exec(words []shellWord, vars map[string]string, c *shellC
 const envFileMark = "\x00envfile"
 
 var (
-	envFileLoop = regexp.MustCompile(`(?m)^while IFS= read -r scgikit_line \|\| \[ -n "\$scgikit_line" \]; do\n((?:\t.*\n)+)done <(.*) \|\| (?:exit 111|fail "can not read the env file")$`)
+	envFileLoop = regexp.MustCompile(`(?m)^while IFS= read -r scgikit_line \|\| \[ -n "\$scgikit_line" \]; do\n((?:\t.*\n)+)done <(.*) \|\| (?:exit 111|fail "can not read the env file")` +
+		// Those of before 0034 set each line as they read it.
+		`(?:\nunset scgikit_line\nset -- "\$@" \'\'(?: "\$1"\nshift)?\nwhile \[ -n "\$1" \]; do\n((?:\t.*\n)+)done\nshift)?$`)
 	envFileBody = regexp.MustCompile(`^(` + strings.Join([]string{
 		`case \$scgikit_line in`, `'' \| '#'\*\) continue ;;`, `\[A-Za-z_\]\*=\*\) ;;`, `\*\)`, `\*\[!A-Za-z0-9_\]\*( \| [A-Za-z0-9_*]+)*\)`,
 		`echo "[a-z]+: the env file (has a line that is no NAME=value|may not set \$scgikit_name; use run\.env)"`, `exit 111`, `;;`, `esac`,
 		`\*\) fail "the env file has a line that is no NAME=value" ;;`, `\*\[!A-Za-z0-9_\]\*\) fail "the env file has a bad name" ;;`,
+		`'' \| '#'\*\) ;;`, `\*\) set -- "\$@" "\$scgikit_line" ;;`, `case \$1 in`, `case \$\{1%%=\*\} in`, `export "\$\{1%%=\*\}=\$\{1#\*=\}"`, `shift`,
+		`eval "\[ \\"\\\$\$\{1%%=\*\}\\" = \\"\\\$\{1#\*=\}\\" \]" \|\| (\{|fail "this shell keeps \$\{1%%=\*\} of the env file for itself")`, `\}`,
+		`\*\[!A-Za-z0-9_\]\*( \| [A-Za-z0-9_*]+)*\) fail "the env file has a name that can not be set" ;;`,
+		`echo "[a-z]+: this shell keeps \$\{1%%=\*\} of the env file for itself; use run\.env"`,
+		`echo "[a-z]+: the env file may not set \$\{1%%=\*\}; use run\.env"`, `set -- "\$@" --env-pass "\$\{1%%=\*\}"`, `set -- "\$@" "--env-pass=\$\{1%%=\*\}"`,
 		`scgikit_name=\$\{scgikit_line%%=\*\}`, `case \$scgikit_name in`, `export "\$scgikit_name=\$\{scgikit_line#\*=\}"`,
 		`set -- "\$@" --env-pass "\$scgikit_name"`, `set -- "\$@" "--env-pass=\$scgikit_name"`,
 	}, "|") + `)$`)
@@ -322,6 +329,9 @@ func markEnvFile(text string) string {
 		return text
 	}
 	body := text[found[2]:found[3]]
+	if found[6] >= 0 {
+		body += text[found[6]:found[7]]
+	}
 	for _, line := range lines(body) {
 		if !envFileBody.MatchString(strings.TrimLeft(line, "\t")) {
 			return text

@@ -52,7 +52,7 @@ func (r *reading) parseWrapper(file, text string) *wrapper {
 			inFail = line != "}"
 		case line == "fail() {":
 			inFail = true
-		case line == "", strings.HasPrefix(line, "#"), line == "exec 2>/dev/null", strings.HasPrefix(line, "true >>"), strings.HasPrefix(line, "exec 2>>"):
+		case line == "", strings.HasPrefix(line, "#"), line == "exec 2>/dev/null", strings.HasPrefix(line, "true >>"), strings.HasPrefix(line, "exec 2>>"), line == "set --":
 		case wrapperExport.MatchString(line):
 		case strings.HasPrefix(line, envFileMark+" "):
 			w.envFile = wrapperFile(line[len(envFileMark)+1:])

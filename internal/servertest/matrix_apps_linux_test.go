@@ -30,11 +30,20 @@ const (
 
 // behind reports whether a web server speaks the app's protocol.
 func (a *matrixApp) behind(program webserver.Program) bool {
-	return a.protocol != "scgi" || slices.Contains(webserver.SpeakSCGI(), program)
+	switch a.protocol {
+	case "fastcgi", "http":
+		return true
+	case "ajp":
+		return program == webserver.Apache // the others have no module, or one that is refused
+	}
+	return slices.Contains(webserver.SpeakSCGI(), program)
 }
 
 // awkwardValue is a variable of every app.
 const awkwardValue = `a  b 'c' "d" $HOME \ %s é;{}#`
+
+// matrixLogs stands for the folder of the logs, because /tmp is refused.
+const matrixLogs = "/logs-of-the-matrix"
 
 // The account of the apps, and the group of the web servers in tests.
 const (
@@ -46,8 +55,11 @@ const (
 // file NAME.hold is, it says what process it is, and waits to be looked at.
 const reportScript = `if test -e %[1]s.hold; then echo $$ >%[1]s.new; mv %[1]s.new %[1]s.pid; kill -STOP $$; fi; printf 'Content-Type: text/plain\r\n\r\nhello from %[2]s\n'`
 
-// residentProgram is an app that keeps running, and speaks SCGI, FastCGI or HTTP.
-// It ends each connection, which FastCGI leaves to it.
+// residentProgram is an app that keeps running, and speaks every protocol that a web
+// server can. It ends each connection, which FastCGI and AJP leave to it.
+//
+// Sources: https://uwsgi-docs.readthedocs.io/en/latest/Protocol.html;
+// https://tomcat.apache.org/connectors-doc/ajp/ajpv13a.html
 const residentProgram = `import os, socketserver, sys
 
 HELLO = b"hello from " + os.environb[b"MATRIX"] + b"\n"
@@ -81,6 +93,29 @@ class Handler(socketserver.StreamRequestHandler):
             if not line:
                 return
         self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n" + TYPE + b"\r\n" + HELLO)
+
+    def uwsgi(self):
+        head = self.rfile.read(4)
+        if len(head) == 4:
+            self.rfile.read(int.from_bytes(head[1:3], "little"))
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n" + TYPE + b"\r\n" + HELLO)
+
+    def ajp(self):
+        def text(data):
+            return len(data).to_bytes(2, "big") + data + b"\0"
+
+        def send(data):
+            self.wfile.write(b"AB" + len(data).to_bytes(2, "big") + data)
+
+        while len(head := self.rfile.read(4)) == 4:
+            data = self.rfile.read(int.from_bytes(head[2:4], "big"))
+            if data[0] == 10:  # whether it is there
+                send(b"\x09")
+            elif data[0] == 2:
+                send(b"\x04\0\xc8" + text(b"OK") + b"\0\x01" + text(b"Content-Type") + text(b"text/plain"))
+                send(b"\x03" + text(HELLO))
+                send(b"\x05\0")
+                return
 
     def handle(self):
         getattr(self, sys.argv[2])()
@@ -117,6 +152,13 @@ func (a *matrixApp) text(dir string) string {
 	}
 	kind := "cgi"
 	run := ""
+	log, web := "", "nginx, lighttpd, apache"
+	if a.starter.init {
+		log = "log: {dir: " + matrixLogs + "/" + a.name + "}\n"
+	}
+	if a.protocol == "ajp" {
+		web = "apache"
+	}
 	cgi := fmt.Sprintf("cgi: {script: /bin/dash, arguments: [\"-c\", %s], env_pass: [LANG]}\n", quoted(fmt.Sprintf(reportScript, filepath.Join(dir, "state", a.name), a.name)))
 	switch a.form {
 	case formEach:
@@ -138,8 +180,8 @@ run:
   limits: {nofile: 77, nproc: 5000, memory: 2GiB, core: 1MiB, cpu_seconds: 99}
   nice: 3
 %[6]slisten: {%[7]s}
-http: {mount: /%[1]s/}
+%[11]shttp: {mount: /%[1]s/}
 options: {%[8]s: {%[9]s}}
-targets: [nginx, lighttpd, apache, %[8]s]
-`, a.name, kind, matrixUser, run, quoted(awkwardValue), cgi, listen, a.starter.target, options, a.protocol)
+targets: [%[12]s, %[8]s]
+`, a.name, kind, matrixUser, run, quoted(awkwardValue), cgi, listen, a.starter.target, options, a.protocol, log, web)
 }

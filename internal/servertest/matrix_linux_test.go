@@ -22,6 +22,7 @@ type starter struct {
 	name     string // of the program
 	target   string
 	resident bool // it keeps programs running that listen themselves
+	init     bool // it has a script for each app, which starts it and comes back
 	networks []string
 	options  []string // further settings; see app.text
 	missing  string   // why it can not run here
@@ -40,9 +41,11 @@ func starters() []starter {
 		{name: "runsvdir", target: "runit", resident: true, networks: both, missing: absent("runsvdir", "runsv", "chpst", "svlogd")},
 		{name: "s6-svscan", target: "s6", resident: true, networks: both, missing: absent("s6-svscan", "s6-supervise", "s6-applyuidgid", "s6-log")},
 		{name: "scgikit-supervise", target: "daemontools", resident: true, networks: both, options: []string{"supervisor: scgikit", "logger: scgi-run"}},
+		{name: "start-stop-daemon", target: "sysv", resident: true, init: true, networks: both, options: []string{"wrapper_dir: WRAPPERS"}, missing: absent("start-stop-daemon")},
+		{name: "openrc", target: "openrc", resident: true, init: true, networks: both, options: []string{"wrapper_dir: WRAPPERS"}, missing: noOpenRC()},
 	}
 	for i := range all {
-		if s := &all[i]; s.target != "daemontools" && s.target != "runit" && s.target != "s6" {
+		if s := &all[i]; s.target != "daemontools" && s.target != "runit" && s.target != "s6" && !s.init {
 			s.options = append(s.options, "wrapper_dir: WRAPPERS")
 		}
 		all[i].options = append(all[i].options, "scgi_run: SCGIRUN")
@@ -72,6 +75,14 @@ func noApplet(name string) string {
 	return ""
 }
 
+// noOpenRC says that there is none here, or no way to a machine of its own.
+func noOpenRC() string {
+	if OpenRCRoot() == "" {
+		return "SCGIKIT_OPENRC is no folder with the files of OpenRC"
+	}
+	return absent("unshare", "nsenter")
+}
+
 // matrix is every app, running, and the files of the web servers.
 type matrix struct {
 	stack
@@ -98,8 +109,8 @@ func startMatrix(t *testing.T) *matrix {
 		t.Fatal(err)
 	}
 	all := starters()
-	port := Ports(t, 6*len(all))
-	for _, s := range all {
+	port := Ports(t, 8*len(all))
+	for i, s := range all {
 		if s.missing != "" {
 			t.Attr("sum", fmt.Sprintf("%s: not tried: %s", s.name, s.missing))
 			continue
@@ -118,6 +129,12 @@ func startMatrix(t *testing.T) *matrix {
 			form = formProgram
 			add(form, "fastcgi", "unix", "fastcgi")
 			add(form, "http", "tcp", "http")
+			// One of the two for each starter, and each for several.
+			if i%2 == 0 {
+				add(form, "uwsgi", "unix", "uwsgi")
+			} else {
+				add(form, "ajp", "tcp", "ajp")
+			}
 		}
 		for _, network := range s.networks {
 			add(form, "scgi", network, network)
@@ -195,6 +212,10 @@ func (m *matrix) startApps(t *testing.T, s *starter, apps []*matrixApp) {
 		for _, a := range apps {
 			m.activate(t, files, a)
 		}
+	case "sysv":
+		m.startInit(t, dir, "${1}"+dir+"/run/", files, nil)
+	case "openrc":
+		m.startInit(t, dir, "${0}", files, EnterOpenRC)
 	default:
 		building, scan := filepath.Join(dir, "building"), filepath.Join(dir, "scan")
 		Place(t, files, s.target, building)

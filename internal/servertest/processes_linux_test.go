@@ -203,6 +203,8 @@ func (m *matrix) compareEnvironment(t *testing.T, a *matrixApp, environ []string
 		_, described := map[string]bool{"MATRIX": true, "AWKWARD": true}[name]
 		switch {
 		case described:
+		case a.form == formProgram && a.starter.name == "openrc" && (strings.HasPrefix(name, "RC_") || strings.HasPrefix(name, "EINFO_") || name == "SVCNAME"):
+		case a.form == formProgram && a.starter.init && slices.Contains([]string{"PATH", "USER", "LOGNAME", "HOME"}, name):
 		case a.form == formProgram && (outer[name] || strings.HasPrefix(name, "SCGIKIT_")):
 		case a.form != formProgram && (name == "LANG" || metaVariable(name)):
 		case a.form != formProgram && variable == defaultPath:
