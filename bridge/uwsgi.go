@@ -190,7 +190,7 @@ func sameVersion(venv string) error {
 	}
 	real, err := filepath.EvalSymlinks(plainPython)
 	if err != nil {
-		return nil //nolint:nilerr // nothing to compare with
+		return nil
 	}
 	_, machine, _ := strings.Cut(filepath.Base(real), "python")
 	for line := range strings.Lines(string(text)) {

@@ -18,6 +18,12 @@ import (
 	"scgikit/internal/webserver"
 )
 
+// The account of the apps, and the group of the web servers in tests.
+const (
+	matrixUser = "www-data"
+	webGroup   = "nogroup"
+)
+
 // form is a form of scgi-run: a process for each connection, or one that keeps
 // running.
 type form string

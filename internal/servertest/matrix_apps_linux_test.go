@@ -26,6 +26,7 @@ const (
 	formProgram appForm = "program" // a program of its own, which keeps running
 	formEach    appForm = "each"    // scgi-run, started for each connection
 	formBridge  appForm = "bridge"  // scgi-run, which keeps running
+	formUWSGI   appForm = "uwsgi"   // uwsgi, which scgi-run becomes
 )
 
 // behind reports whether a web server speaks the app's protocol.
@@ -44,12 +45,6 @@ const awkwardValue = `a  b 'c' "d" $HOME \ %s é;{}#`
 
 // matrixLogs stands for the folder of the logs, because /tmp is refused.
 const matrixLogs = "/logs-of-the-matrix"
-
-// The account of the apps, and the group of the web servers in tests.
-const (
-	matrixUser = "www-data"
-	webGroup   = "nogroup"
-)
 
 // reportScript is the script of apps that are started for each request. Where a
 // file NAME.hold is, it says what process it is, and waits to be looked at.
@@ -132,6 +127,14 @@ else:
 server.serve_forever()
 `
 
+// callable is the app that uwsgi has.
+const callable = `import os
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello from " + os.environb[b"MATRIX"] + b"\n"]
+`
+
 // quoted writes a value as YAML; "$" would begin a variable.
 func quoted(value string) string {
 	text, err := json.Marshal(strings.ReplaceAll(value, "$", "$$"))
@@ -164,6 +167,9 @@ func (a *matrixApp) text(dir string) string {
 	case formEach:
 		run = "  mode: per-request\n"
 	case formBridge:
+	case formUWSGI:
+		kind, cgi = "wsgi", "wsgi: {module: \"hello:application\", server: uwsgi}\n"
+		run = fmt.Sprintf("  directory: %s\n", quoted(filepath.Join(dir, "state")))
 	case formProgram:
 		kind, cgi = "server", ""
 		run = fmt.Sprintf("  command: [/usr/bin/python3, %s, %s, %s]\n  directory: %s\n", quoted(filepath.Join(dir, "state", "app.py")), quoted(strings.TrimPrefix(a.addr, "unix:")), a.protocol, quoted(filepath.Join(dir, "state")))

@@ -95,6 +95,7 @@ func startMatrix(t *testing.T) *matrix {
 	need.Root(t)
 	need.Program(t, "dash")
 	need.Program(t, "python3")
+	need.Program(t, "uwsgi")
 	m := &matrix{stack: stack{dir: Folder(t)}}
 	state := filepath.Join(m.dir, "state")
 	for dir, mode := range map[string]os.FileMode{state: 0o777, m.logs(): 0o755} {
@@ -105,8 +106,10 @@ func startMatrix(t *testing.T) *matrix {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(state, "app.py"), []byte(residentProgram), 0o644); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"app.py": residentProgram, "hello.py": callable} {
+		if err := os.WriteFile(filepath.Join(state, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	all := starters()
 	port := Ports(t, 8*len(all))
@@ -142,6 +145,7 @@ func startMatrix(t *testing.T) *matrix {
 		if s.resident || s.target == "systemd" {
 			add(formBridge, "scgi", "unix", "bridge")
 			add(formBridge, "fastcgi", "tcp", "bridge-fast")
+			add(formUWSGI, "fastcgi", "unix", "by-uwsgi")
 		}
 		m.startApps(t, &s, apps)
 		m.apps = append(m.apps, apps...)
