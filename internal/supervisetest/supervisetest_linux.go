@@ -176,6 +176,8 @@ func (s *Supervisor) Marked() []int {
 func (s *Supervisor) destroy(t T) {
 	for range 200 {
 		list := s.Marked()
+		// Some programs begin with an environment of their own, without the mark.
+		list = append(list, below(list)...)
 		if len(list) == 0 {
 			if t.Failed() {
 				printed, _ := os.ReadFile(s.Printed)
@@ -201,6 +203,25 @@ func processes() []int {
 		}
 	}
 	return list
+}
+
+// below returns the children of processes, and theirs.
+func below(parents []int) []int {
+	children := make(map[int][]int)
+	for _, pid := range processes() {
+		parent := statField(pid, 1)
+		children[parent] = append(children[parent], pid)
+	}
+	var all []int
+	for next := parents; len(next) > 0; {
+		var more []int
+		for _, pid := range next {
+			more = append(more, children[pid]...)
+			delete(children, pid)
+		}
+		all, next = append(all, more...), more
+	}
+	return all
 }
 
 // statField returns a number of /proc/PID/stat; 1 is the parent, 3 the session.
