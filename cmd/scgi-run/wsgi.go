@@ -23,7 +23,7 @@ const wsgiHelp = `  Serve the connection on standard input with the callable "ap
 
   Have uwsgi serve, which has to be on the machine, with threads, over FastCGI:
 
-    scgi-run wsgi --server uwsgi --listen unix:/run/hello/sock --workers 4 --threads 2 --protocol fastcgi --path /srv/hello hello:application
+    scgi-run wsgi --server uwsgi --protocol fastcgi --threads 2 --listen unix:/run/sock --path /srv/hello hello
 
 Becomes a Python process that reads one SCGI request from the connection on file
 descriptor 0 and calls the app. For inetd (nowait), tcpserver, s6-ipcserver and
