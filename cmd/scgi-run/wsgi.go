@@ -21,9 +21,9 @@ const wsgiHelp = `  Serve the connection on standard input with the callable "ap
 
     scgi-run wsgi --listen unix:/run/hello/sock --style zygote --path /srv/hello hello:application
 
-  Have uwsgi serve, which has to be on the machine, with threads, over FastCGI:
+  Have uwsgi serve, which has to be on the machine, over FastCGI:
 
-    scgi-run wsgi --server uwsgi --protocol fastcgi --threads 2 --listen unix:/run/sock --path /srv/hello hello
+    scgi-run wsgi --server uwsgi --protocol fastcgi --listen unix:/run/hello/sock --path /srv/hello hello
 
 Becomes a Python process that reads one SCGI request from the connection on file
 descriptor 0 and calls the app. For inetd (nowait), tcpserver, s6-ipcserver and
