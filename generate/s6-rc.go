@@ -44,7 +44,7 @@ type s6rcOptions struct {
 	After          []string     `yaml:"after" doc:"apps, or instances of apps, that have to be up before this one is started, and that end after it"`
 	Needs          []string     `yaml:"needs" doc:"services and bundles of other source folders that have to be up before this one is started, such as one that brings the network up"`
 	NotificationFD int          `yaml:"notification_fd" min:"3" max:"255" doc:"descriptor on which the program writes a newline when it is ready; without it, it is up as soon as it has been started"`
-	Listener       listenerName `yaml:"listener" doc:"what listens for cgi and wsgi.server builtin: scgi-run, where these keep running; the others start the program for each connection, the default with run.mode per-request being s6-ipcserver for listen.unix and tcpserver for listen.tcp"`
+	Listener       listenerName `yaml:"listener" doc:"what listens for cgi, and wsgi.server builtin and uwsgi: scgi-run, where these keep running; the others start the program for each connection, the default with run.mode per-request being s6-ipcserver for listen.unix and tcpserver for listen.tcp"`
 	ListenerDir    string       `yaml:"listener_dir" format:"path" doc:"per request: folder of the listener; default is what PATH finds"`
 	Essential      bool         `yaml:"essential" default:"false" doc:"s6-rc -d leaves it up; s6-rc -D does not"`
 }

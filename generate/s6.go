@@ -37,7 +37,7 @@ type s6Options struct {
 	Logger  s6Logger `yaml:"logger" doc:"what writes the log; default is s6-log where that can do all that log asks for, and scgi-run else"`
 	SCGIRun string   `yaml:"scgi_run" default:"/usr/local/bin/scgi-run" format:"path" doc:"the program scgi-run, for logger scgi-run and for requests"`
 
-	Listener    listenerName `yaml:"listener" doc:"what listens for cgi and wsgi.server builtin: scgi-run, where these keep running; the others start the program for each connection, the default with run.mode per-request being s6-ipcserver for listen.unix and tcpserver for listen.tcp"`
+	Listener    listenerName `yaml:"listener" doc:"what listens for cgi, and wsgi.server builtin and uwsgi: scgi-run, where these keep running; the others start the program for each connection, the default with run.mode per-request being s6-ipcserver for listen.unix and tcpserver for listen.tcp"`
 	ListenerDir string       `yaml:"listener_dir" format:"path" doc:"per request: folder of the listener; default is what PATH finds"`
 
 	Supervisor     s6Supervisor `yaml:"supervisor" default:"s6" doc:"what keeps the folders up: s6 gives a warning for each field that its s6-supervise ignores, scgikit, which is scgikit supervise, honours them all"`

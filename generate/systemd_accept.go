@@ -280,7 +280,7 @@ func (c *systemdCheck) program(field, program string) {
 var ownSettings = [...]string{
 	"Type", "ExecStart", "ExecReload", "User", "Group", "SupplementaryGroups", "UMask", "WorkingDirectory", "RootDirectory", "Nice", "Environment",
 	"EnvironmentFile", "LoadCredential", "LimitCORE", "LimitCPU", "LimitNOFILE", "LimitNPROC", "LimitAS", "Restart", "RestartSec", "RestartSteps",
-	"RestartMaxDelaySec", "KillMode", "KillSignal", "SuccessExitStatus", "TimeoutStartSec", "TimeoutStopSec", "StandardInput", "StandardOutput", "StandardError",
+	"RestartMaxDelaySec", "KillMode", "KillSignal", "TimeoutStartSec", "TimeoutStopSec", "StandardInput", "StandardOutput", "StandardError",
 }
 
 func (c *systemdCheck) options() {

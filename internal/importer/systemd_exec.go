@@ -87,6 +87,9 @@ func (s *serviceReader) program(words []string, kind string, at place) bool {
 		}
 	}
 	if s.bridge {
+		if d.has("wsgi.server") { // uwsgi, of which this is a good end
+			s.known("Service", "SuccessExitStatus", "15")
+		}
 		return true
 	}
 	d.text("type", "server", at)
