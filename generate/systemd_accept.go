@@ -178,11 +178,7 @@ func (c *systemdCheck) restart() {
 		c.lost("systemd would never try again after so many, which options.systemd.give_up asks for", "leave it out, or set options.systemd.give_up", "run.restart.burst", "run.restart.window")
 	}
 	if systemdListens(c.a) && r.Policy == appfile.RestartNever {
-		hint := "leave options.systemd.socket_activation out"
-		if bridged(c.a) {
-			hint = "leave it out"
-		}
-		c.refuse("run.restart.policy", "a program whose socket systemd has is started again by the next connection", hint)
+		c.list = append(c.list, c.a.Warning("run.restart.policy", codeNotCarried, "systemd has the socket, so the next connection starts the program again", "leave it out, or leave options.systemd.socket_activation out"))
 	}
 }
 

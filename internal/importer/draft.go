@@ -5,6 +5,7 @@ import (
 	"net"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -227,7 +228,56 @@ func (d *draft) command(words []string, at place) bool {
 		d.r.refuse(at, d.name, "", "no description can hold the command")
 		return false
 	}
+	if !d.has("protocol") {
+		d.speaks(words, at)
+	}
 	return true
+}
+
+// speakers are programs that speak something else than SCGI, as long as their
+// arguments do not say otherwise.
+var speakers = map[string]string{
+	"gunicorn": "http", "uvicorn": "http", "hypercorn": "http", "daphne": "http", "waitress-serve": "http", "puma": "http", "unicorn": "http",
+	"thin": "http", "rails": "http", "rackup": "http", "node": "http", "npm": "http", "php": "http",
+	"fcgiwrap": "fastcgi", "php-cgi": "fastcgi", "spawn-fcgi": "fastcgi", "php-fpm": "fastcgi",
+}
+
+// speaks takes the protocol from the name of a program, and from what uwsgi and
+// others call a socket; else it is SCGI. Nothing else of a set-up says what a
+// program of one's own speaks.
+func (d *draft) speaks(words []string, at place) {
+	name := path.Base(words[0])
+	if words[0] == "/usr/bin/env" && len(words) > 1 {
+		name = path.Base(words[1])
+	}
+	const hint = "set it to what the program speaks: scgi, fastcgi, uwsgi, http or ajp"
+	protocol := ""
+	for i, word := range words {
+		if known, ok := speakers[path.Base(word)]; ok && i < 3 {
+			protocol = known
+		}
+		if path.Base(word) == "uwsgi" && i < 3 {
+			protocol = "uwsgi"
+		}
+		flag, value, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
+		switch {
+		case !strings.HasPrefix(word, "--"):
+		case flag == "scgi-socket":
+			protocol = "scgi"
+		case flag == "fastcgi-socket":
+			protocol = "fastcgi"
+		case flag == "http", flag == "http-socket":
+			protocol = "http"
+		case flag == "protocol" && slices.Contains([]string{"scgi", "fastcgi", "uwsgi", "http", "ajp"}, value):
+			protocol = value
+		}
+	}
+	if protocol != "" && protocol != "scgi" {
+		d.text("protocol", protocol, at)
+		d.assume(at, "protocol", hint, "%s speaks %s", name, protocol)
+		return
+	}
+	d.assume(at, "protocol", hint, "nothing says what %s speaks", name)
 }
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

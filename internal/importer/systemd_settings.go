@@ -166,7 +166,11 @@ func (s *serviceReader) resident() {
 // limit reads a resource limit. Where there are two, the description has the soft one.
 func (s *serviceReader) limit(key, field string) {
 	value, at, ok := s.raw("Service", key)
-	if !ok || value == "infinity" {
+	if !ok {
+		return
+	}
+	if value == "infinity" {
+		s.d.lost(at, "%s=infinity: a description has no limit without an end; where none is set, core files are off, and the rest is systemd's own", key)
 		return
 	}
 	soft, hard, two := strings.Cut(value, ":")
