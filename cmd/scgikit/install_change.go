@@ -123,6 +123,11 @@ func (c *change) recover(ctx context.Context) error {
 		c.env.say("an earlier run was cut off in the middle; a real run undoes it first")
 		return nil
 	}
+	if !c.flags.yes {
+		if err := c.ask(ctx, "an earlier run was cut off in the middle ("+j.Command+"), which has to be undone first"); err != nil {
+			return err
+		}
+	}
 	if c.lock, err = c.machine.Lock(); err != nil {
 		return err
 	}
@@ -143,16 +148,28 @@ func (c *change) recover(ctx context.Context) error {
 
 // confirm shows the plan and asks.
 func (c *change) confirm(ctx context.Context, p *install.Plan) error {
-	e := c.env
 	if c.flags.yes {
 		return nil
 	}
-	if !isTerminal(e.stdin) || e.settings.NoInput || e.settings.Output != "text" {
-		return usagef("--dry-run shows it; --yes does it without asking", "%s would change this machine, and there is nobody to ask", strings.Fields(c.command)[0])
+	if c.mayAsk() {
+		fmt.Fprint(c.env.stderr, visible(lines(p)))
+		c.shown = true
 	}
-	fmt.Fprint(e.stderr, visible(lines(p)))
-	c.shown = true
-	fmt.Fprintf(e.stderr, "scgikit: do it? [y/N] ")
+	return c.ask(ctx, strings.Fields(c.command)[0]+" would change this machine")
+}
+
+// mayAsk reports whether somebody is there to answer.
+func (c *change) mayAsk() bool {
+	return isTerminal(c.env.stdin) && !c.env.settings.NoInput && c.env.settings.Output == "text"
+}
+
+// ask wants a yes to what would be done.
+func (c *change) ask(ctx context.Context, what string) error {
+	e := c.env
+	if !c.mayAsk() {
+		return usagef("--dry-run shows it; --yes does it without asking", "%s, and there is nobody to ask", what)
+	}
+	fmt.Fprintf(e.stderr, "scgikit: %s; do it? [y/N] ", visible(what))
 	answer := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(e.stdin).ReadString('\n') // the end of the input is a no

@@ -372,6 +372,10 @@ func (m *Machine) Interrupted() (*Journal, error) {
 		return nil, err
 	}
 	last := ids[len(ids)-1]
+	if last != r.Last+1 || len(ids) > 1 && ids[len(ids)-2] > r.Last {
+		return nil, fmt.Errorf("%s says that transaction %d was the last one, and there are later ones up to %d: it is not the last receipt; put that back, from a backup",
+			m.name(path.Join(StateDir, receiptName)), r.Last, last)
+	}
 	j, err := m.Journal(last)
 	if j == nil && err == nil {
 		j = &Journal{ID: last, Before: r} // it was cut off before its first change

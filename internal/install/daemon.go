@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ type daemon struct {
 	test  []string // its own test of the complete configuration
 	quiet bool     // the test says what is wrong, and ends well
 	pids  []string // where it leaves its process id
+	names []string // of the program, as the system has them
 	reads syscall.Signal
 	// Its children answer requests, and those that have the old configuration end
 	// or say that they will.
@@ -44,12 +46,12 @@ func daemons(family string) map[string]daemon {
 		apache, apachePID = []string{"httpd", "-t"}, []string{"/run/httpd/httpd.pid", "/run/apache2/httpd.pid"}
 	}
 	return map[string]daemon{
-		"nginx":    {test: []string{"nginx", "-t", "-q"}, pids: []string{run + "/nginx.pid", run + "/nginx/nginx.pid"}, reads: syscall.SIGHUP, workers: true},
-		"lighttpd": {test: []string{"lighttpd", "-tt", "-f", conf}, quiet: true, pids: []string{run + "/lighttpd.pid"}, reads: syscall.SIGUSR1},
-		"apache":   {test: apache, pids: apachePID, reads: syscall.SIGUSR1, workers: true},
-		"haproxy":  {pids: []string{run + "/haproxy.pid", "/var/run/haproxy.pid"}, reads: syscall.SIGUSR2, workers: true},
-		"inetd":    {pids: []string{run + "/inetd.pid", "/var/run/inetd.pid"}, reads: syscall.SIGHUP},
-		"xinetd":   {pids: []string{run + "/xinetd.pid", "/var/run/xinetd.pid"}, reads: syscall.SIGHUP},
+		"nginx":    {test: []string{"nginx", "-t", "-q"}, pids: []string{run + "/nginx.pid", run + "/nginx/nginx.pid"}, names: []string{"nginx"}, reads: syscall.SIGHUP, workers: true},
+		"lighttpd": {test: []string{"lighttpd", "-tt", "-f", conf}, quiet: true, pids: []string{run + "/lighttpd.pid"}, names: []string{"lighttpd"}, reads: syscall.SIGUSR1},
+		"apache":   {test: apache, pids: apachePID, names: []string{"apache2", "httpd"}, reads: syscall.SIGUSR1, workers: true},
+		"haproxy":  {pids: []string{run + "/haproxy.pid", "/var/run/haproxy.pid"}, names: []string{"haproxy"}, reads: syscall.SIGUSR2, workers: true},
+		"inetd":    {pids: []string{run + "/inetd.pid", "/var/run/inetd.pid"}, names: []string{"inetd", "openbsd-inetd", "inetutils-inetd", "busybox"}, reads: syscall.SIGHUP},
+		"xinetd":   {pids: []string{run + "/xinetd.pid", "/var/run/xinetd.pid"}, names: []string{"xinetd"}, reads: syscall.SIGHUP},
 	}
 }
 
@@ -76,18 +78,47 @@ func configuration(family, name string) string {
 }
 
 // running returns the process of a daemon, or 0.
+//
+// The file may be old, and its number somebody else's by now; or another user may
+// have written it.
 func running(d daemon) int {
 	for _, file := range d.pids {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-		if err == nil && pid > 1 && syscall.Kill(pid, 0) == nil {
+		pid := pidIn(file)
+		if pid > 1 && syscall.Kill(pid, 0) == nil && d.is(pid) {
 			return pid
 		}
 	}
 	return 0
+}
+
+// pidIn reads a number from a file that root alone can write, or who runs this; 0 is
+// none.
+func pidIn(file string) int {
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return 0
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o022 != 0 {
+		return 0
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+		return 0
+	}
+	text, err := io.ReadAll(io.LimitReader(f, 64))
+	if err != nil {
+		return 0
+	}
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return pid
+}
+
+// is reports whether a process runs the daemon's program; where the system does not
+// say, it does.
+func (d *daemon) is(pid int) bool {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return err != nil || len(d.names) == 0 || slices.Contains(d.names, strings.TrimSpace(string(name)))
 }
 
 // Limits of the wait for a daemon that was told to read its files again. Workers

@@ -90,6 +90,59 @@ func TestReadAgain(t *testing.T) {
 	})
 }
 
+// TestPidFile: a number is taken from a file that nobody else may write, and of a
+// process that is the daemon.
+func TestPidFile(t *testing.T) {
+	sleep := exec.CommandContext(t.Context(), "sleep", "1000")
+	if err := sleep.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = sleep.Process.Kill()
+		_ = sleep.Wait()
+	})
+	pid := sleep.Process.Pid
+	if err := waitFor(t.Context(), 2*time.Minute, func() error {
+		if d := (daemon{names: []string{"sleep"}}); !d.is(pid) {
+			return errors.New("sleep has not begun")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file := func(name string, mode os.FileMode) string {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(file, fmt.Appendf(nil, "%d\n", pid), mode), os.Chmod(file, mode)); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	good := file("good", 0o644)
+	link, fifo := filepath.Join(dir, "link"), filepath.Join(dir, "fifo")
+	if err := errors.Join(os.Symlink(good, link), syscall.Mkfifo(fifo, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	sleeps := []string{"sleep"}
+	for _, c := range []struct {
+		file  string
+		names []string
+		want  int
+	}{
+		{good, sleeps, pid},
+		{good, []string{"inetd"}, 0},
+		{file("shared", 0o664), sleeps, 0},
+		{link, sleeps, 0},
+		{fifo, sleeps, 0},
+		{dir, sleeps, 0},
+		{filepath.Join(dir, "none"), sleeps, 0},
+	} {
+		if got := running(daemon{pids: []string{c.file}, names: c.names}); got != c.want {
+			t.Errorf("%s of %v: %d, not %d", filepath.Base(c.file), c.names, got, c.want)
+		}
+	}
+}
+
 // toldLate tells a daemon that is stopped, and has it go on when it was told.
 func toldLate(t *testing.T, pid int, d *daemon) {
 	t.Helper()

@@ -165,7 +165,7 @@ func (m *Machine) transactions() ([]int, error) {
 	}
 	var ids []int
 	for _, name := range s.names {
-		if id, err := strconv.Atoi(name); err == nil && id > 0 {
+		if id, err := strconv.Atoi(name); err == nil && id > 0 && path.Base(historyDir(id)) == name {
 			ids = append(ids, id)
 		}
 	}

@@ -267,13 +267,19 @@ func (p *planner) mayTake(it *Item) bool {
 
 func (p *planner) item(it *Item) {
 	found, want, e := p.snap[it.Path], it.Want, p.recorded[it.key()]
+	if want.Kind == Dir && e != nil && p.Scope.Apps != nil {
+		// It is that of apps that are not looked at, too.
+		it.Apps = union(it.Apps, slices.DeleteFunc(slices.Clone(e.Apps), func(app string) bool { return slices.Contains(p.Scope.Apps, app) }))
+	}
 	why := ""
 	switch {
 	case found.equal(&want):
 		p.plan.Unchanged++
-		// A folder that was there before is not ours to remove.
+		// What was there before is not ours to remove.
 		if want.Kind != Dir || e != nil {
-			p.entries[it.key()] = entryOf(it, &want)
+			entry := entryOf(it, &want)
+			entry.Stood = e == nil || e.Stood
+			p.entries[it.key()] = entry
 		}
 		return
 	case found.Kind == Absent:
@@ -393,6 +399,10 @@ func (p *planner) takeAway(e *Entry) {
 	why := ""
 	switch {
 	case found.Kind == Absent:
+		delete(p.entries, e.key())
+		return
+	case e.Stood:
+		p.plan.Left = append(p.plan.Left, e.Path)
 		delete(p.entries, e.key())
 		return
 	case p.intact(&found, e):

@@ -17,6 +17,9 @@ func (p *planner) folders() {
 	}
 	var dirs []*Entry
 	for _, e := range p.recorded {
+		if p.sharedFolder(e) {
+			continue
+		}
 		if e.Kind == Dir && !keep[e.Path] && e.Path != StateDir && (e.Target == "" || p.Scope.holds(e)) {
 			dirs = append(dirs, e)
 		}
@@ -25,6 +28,28 @@ func (p *planner) folders() {
 	for _, e := range dirs {
 		p.folder(e)
 	}
+}
+
+// sharedFolder reports whether a folder stays for apps that are not looked at, and
+// has it be theirs alone.
+func (p *planner) sharedFolder(e *Entry) bool {
+	if e.Kind != Dir || e.Target == "" || p.Scope.Apps == nil {
+		return false
+	}
+	rest := slices.DeleteFunc(slices.Clone(e.Apps), func(app string) bool { return slices.Contains(p.Scope.Apps, app) })
+	if len(rest) == 0 || len(rest) == len(e.Apps) {
+		return false
+	}
+	if _, wanted := p.entries[e.key()]; wanted && !p.wants(e) {
+		mine := *e
+		mine.Apps = rest
+		p.entries[e.key()] = mine
+	}
+	return true
+}
+
+func (p *planner) wants(e *Entry) bool {
+	return slices.ContainsFunc(p.Want, func(it Item) bool { return it.key() == e.key() })
 }
 
 func (p *planner) folder(e *Entry) {
@@ -69,12 +94,13 @@ func (e *Entry) holdsLogs() bool {
 	return e.Kind == Dir && e.Target != "" && e.Owner != "root:root" && !strings.HasPrefix(e.Owner, "root:")
 }
 
-// isLogFile reports whether a logger made a file: multilog, svlogd or s6-log.
+// isLogFile reports whether a logger made a file: multilog, svlogd or s6-log. A config
+// is a person's, or ours and removed by itself.
 //
 // Source: multilog.c of daemontools 0.76, svlogd.c of runit 2.1.2, s6-log.c of s6 2.11.
 func isLogFile(name string) bool {
 	switch name {
-	case "current", "lock", "state", "newstate", "previous", "processed", "config":
+	case "current", "lock", "state", "newstate", "previous", "processed":
 		return true
 	}
 	return strings.HasPrefix(name, "@") && len(name) > 25 && !strings.ContainsAny(name, "/\x00")

@@ -38,6 +38,7 @@ type Entry struct {
 	Apps   []string `json:"apps,omitempty"`
 
 	Project string `json:"project,omitempty"` // the folder of the descriptions it is from
+	Stood   bool   `json:"stood,omitempty"`   // it was there, as it was wanted, before the first install
 }
 
 func (e *Entry) key() string { return e.Path + "\x00" + e.Block }
@@ -115,6 +116,9 @@ func decodeReceipt(text []byte) (*Receipt, error) {
 	}
 	if r.Version != receiptVersion {
 		return nil, fmt.Errorf("version %d is not %d", r.Version, receiptVersion)
+	}
+	if r.Last < 0 {
+		return nil, fmt.Errorf("%d is no number of a transaction", r.Last)
 	}
 	for i := range r.Entries {
 		if p := r.Entries[i].Path; !path.IsAbs(p) || path.Clean(p) != p || p == "/" {

@@ -34,6 +34,7 @@ type Resolved struct {
 func Resolve(set *fileset.Set, places Places, owners Owners) (*Resolved, error) {
 	r := new(Resolved)
 	taken := make(map[string]string)
+	folders := make(map[string]int) // of r.Items
 	for _, f := range set.Files() {
 		items, manual, err := resolve(&f, &places, owners)
 		if err != nil {
@@ -44,12 +45,17 @@ func Resolve(set *fileset.Set, places Places, owners Owners) (*Resolved, error) 
 			it.Target, it.Apps = f.Target, f.Apps
 			key := it.key()
 			if other, ok := taken[key]; ok {
-				if it.Want.Kind == Dir && it.Block == "" {
-					continue // the folder of a socket that several apps share
+				if n, ok := folders[key]; ok && it.Want.Kind == Dir {
+					// The folder of a socket that several apps share.
+					r.Items[n].Apps = union(r.Items[n].Apps, it.Apps)
+					continue
 				}
 				return nil, &Clash{other, f.Path, it.Path}
 			}
 			taken[key] = f.Path
+			if it.Want.Kind == Dir && it.Block == "" {
+				folders[key] = len(r.Items)
+			}
 			r.Items = append(r.Items, *it)
 		}
 		if manual != "" && !slices.Contains(r.Manual, manual) {
@@ -59,6 +65,13 @@ func Resolve(set *fileset.Set, places Places, owners Owners) (*Resolved, error) 
 	slices.SortStableFunc(r.Items, inOrder)
 	slices.Sort(r.Manual)
 	return r, nil
+}
+
+// union returns the apps of both, sorted.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func (it *Item) key() string { return it.Path + "\x00" + it.Block }

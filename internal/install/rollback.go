@@ -101,7 +101,7 @@ func (b *back) actions() error {
 		if now.equal(&a.After) {
 			continue
 		}
-		if last := b.last[p]; len(info.Blocks) == 0 && !now.equal(&last) && (now.Kind != Dir || last.Kind != Dir) {
+		if b.edited(&a) {
 			switch b.local {
 			case RefuseLocal:
 				b.plan.Refused = append(b.plan.Refused, Refused{Path: p, Why: "was changed by hand since it was installed", Local: true})
@@ -186,6 +186,21 @@ func isServiceLink(a *Action) bool {
 	return s.Kind == Symlink && isServices(a.Target) && path.Base(path.Dir(a.Path)) != "env" && path.Base(path.Dir(a.Path)) != "log"
 }
 
+// edited reports whether somebody changed what was installed: of a shared file a
+// block of ours.
+func (b *back) edited(a *Action) bool {
+	last := b.last[a.Path]
+	if len(a.Blocks) == 0 {
+		return !a.Before.equal(&last) && (a.Before.Kind != Dir || last.Kind != Dir)
+	}
+	recorded := b.plan.before.entries()
+	return slices.ContainsFunc(a.Blocks, func(app string) bool {
+		block, there, err := getBlock(a.Before.data, a.Path, app)
+		e := recorded[a.Path+"\x00"+app]
+		return err != nil || there != (e != nil) || there && digest(block) != e.SHA256
+	})
+}
+
 // shared returns a shared file with the blocks as they were and all else as it is.
 func (b *back) shared(a *Action) (State, error) {
 	was, after := b.target[a.Path], a.Before
@@ -204,6 +219,9 @@ func (b *back) shared(a *Action) (State, error) {
 	}
 	if a.Before.equal(new(b.last[a.Path])) {
 		text = was.data // nobody else has touched it: even a missing last line end comes back
+	}
+	if after.Kind == Absent && len(text) > 0 {
+		after = was // somebody removed the file, and our blocks come back
 	}
 	after.data, after.SHA256, after.names = text, digest(text), nil
 	return after, nil
