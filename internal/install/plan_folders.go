@@ -17,7 +17,7 @@ func (p *planner) folders() {
 	}
 	var dirs []*Entry
 	for _, e := range p.recorded {
-		if p.sharedFolder(e) {
+		if e.Kind == Dir && p.leftToOthers(e) {
 			continue
 		}
 		if e.Kind == Dir && !keep[e.Path] && e.Path != StateDir && (e.Target == "" || p.Scope.holds(e)) {
@@ -30,26 +30,23 @@ func (p *planner) folders() {
 	}
 }
 
-// sharedFolder reports whether a folder stays for apps that are not looked at, and
-// has it be theirs alone.
-func (p *planner) sharedFolder(e *Entry) bool {
-	if e.Kind != Dir || e.Target == "" || p.Scope.Apps == nil {
+// leftToOthers reports whether a folder stays for apps that are not looked at; what
+// goes with this run is not recorded for it any more.
+func (p *planner) leftToOthers(e *Entry) bool {
+	all := p.Scope
+	if all.Apps = nil; p.Scope.Apps == nil || !all.holds(e) {
 		return false
 	}
 	rest := slices.DeleteFunc(slices.Clone(e.Apps), func(app string) bool { return slices.Contains(p.Scope.Apps, app) })
 	if len(rest) == 0 || len(rest) == len(e.Apps) {
 		return false
 	}
-	if _, wanted := p.entries[e.key()]; wanted && !p.wants(e) {
-		mine := *e
-		mine.Apps = rest
-		p.entries[e.key()] = mine
+	if !slices.ContainsFunc(p.Want, func(it Item) bool { return it.key() == e.key() }) {
+		theirs := *e
+		theirs.Apps = rest
+		p.entries[e.key()] = theirs
 	}
 	return true
-}
-
-func (p *planner) wants(e *Entry) bool {
-	return slices.ContainsFunc(p.Want, func(it Item) bool { return it.key() == e.key() })
 }
 
 func (p *planner) folder(e *Entry) {
