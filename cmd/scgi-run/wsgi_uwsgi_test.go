@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"scgikit/bridge"
 	"scgikit/internal/fastcgi"
 	"scgikit/internal/need"
 )
@@ -40,14 +41,18 @@ func startUWSGI(t *testing.T, source string, flags ...string) (s *residentServer
 	if python(t) != "/usr/bin/python3" {
 		need.Missing(t, "python3")
 	}
-	return startWSGI(t, source, append([]string{"--server=uwsgi"}, flags...)...)
+	return startWSGI(t, source, append([]string{"--server=uwsgi", "--stop-limit=3s"}, flags...)...)
 }
 
 // uwsgi serves in what the flags say, behind the socket that is there.
 func TestUWSGI(t *testing.T) {
 	t.Parallel()
 	s, dir := startUWSGI(t, tellApp, "--workers=2", "--threads=2", "--umask=0077", "--limit=nofile=200", "--nice=3", "--env=SHOP=a b", "--mount=/shop")
-	c := call{headers: []header{{"SCRIPT_NAME", "/shop"}, {"PATH_INFO", "/x"}, {"HTTP_COOKIE", strings.Repeat("c", 50_000)}}, body: strings.Repeat("b", 300_000)}
+	headers := []header{{"SCRIPT_NAME", "/shop"}, {"PATH_INFO", "/x"}, {"HTTP_COOKIE", strings.Repeat("c", 50_000)}}
+	for i := range 200 { // more than uwsgi takes by itself
+		headers = append(headers, header{fmt.Sprintf("HTTP_X_%d", i), "x"})
+	}
+	c := call{headers: headers, body: strings.Repeat("b", 300_000)}
 	got := bodyOf(t, s.ask(t, c))
 	for _, line := range []string{
 		"where=['/shop', '/x']", "body=300000", "umask=0o77", "files=200", "nice=3", "threads=True",
@@ -118,6 +123,12 @@ func TestUWSGIRenewed(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
 	s, dir := startUWSGI(t, pidApp, "--workers=2", "--log="+log)
 	stop := s.load(t)
+	// A worker that has not begun would not hear of HUP.
+	workers := make(map[string]bool)
+	eventually(t, "both workers serve", func() bool {
+		workers[s.body(t)] = true
+		return len(workers) == 2
+	})
 	rewrite(t, dir, strings.Replace(pidApp, "VERSION", "second", 1))
 	if err := os.Rename(log, log+".old"); err != nil {
 		t.Fatal(err)
@@ -161,6 +172,33 @@ func TestUWSGIEnds(t *testing.T) {
 				t.Errorf("the end: %v", err)
 			}
 		})
+	}
+}
+
+// TERM ends it also while it loads the app, which may take its time.
+func TestUWSGILoading(t *testing.T) {
+	t.Parallel()
+	need.Program(t, "uwsgi")
+	dir := folder(t, map[string]string{"mine.py": "import time\nopen('loading', 'w').close()\ntime.sleep(1000)\n"})
+	s := startProgram(t, call{}, "wsgi", "--server=uwsgi", "--path", dir, "--directory", dir, "mine")
+	eventually(t, "the app is being loaded", func() bool {
+		_, err := os.Stat(dir + "loading")
+		return err == nil
+	})
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	if err := s.cmd.Wait(); s.cmd.ProcessState.ExitCode() != bridge.UWSGIEnded {
+		t.Errorf("the end: %v", err)
+	}
+}
+
+// Whoever can connect has uwsgi run programs, so that it takes no port, but for HTTP.
+func TestUWSGIPorts(t *testing.T) {
+	t.Parallel()
+	need.Program(t, "uwsgi")
+	cmd := exec.CommandContext(t.Context(), scgiRun(t), "wsgi", "--server=uwsgi", "--listen=127.0.0.1:0", "mine")
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 100 || !strings.Contains(string(out), "whoever can connect to uwsgi there has it run programs") {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 
@@ -226,10 +264,17 @@ func TestUWSGIVirtualEnvironment(t *testing.T) {
 	}
 	s.stop(t)
 
+	write(t, venv+"pyvenv.cfg", "home = /usr/bin\nversion = 2.7.18\n", 0o644)
+	cmd := exec.CommandContext(t.Context(), scgiRun(t), "wsgi", "--server=uwsgi", "--listen=unix:"+filepath.Join(venv, "s"), "--python="+venv+"bin/python3", "mine")
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 111 || !strings.Contains(string(out), "is for Python 2.7, and the machine's uwsgi has ") {
+		t.Errorf("%v: %s", err, out)
+	}
+
 	other := filepath.Join(t.TempDir(), "python3")
 	write(t, other, "", 0o755)
-	cmd := exec.CommandContext(t.Context(), scgiRun(t), "wsgi", "--server=uwsgi", "--listen=unix:"+filepath.Join(venv, "s"), "--python="+other, "mine")
-	out, err := cmd.CombinedOutput()
+	cmd = exec.CommandContext(t.Context(), scgiRun(t), "wsgi", "--server=uwsgi", "--listen=unix:"+filepath.Join(venv, "s"), "--python="+other, "mine")
+	out, err = cmd.CombinedOutput()
 	if cmd.ProcessState.ExitCode() != 111 || !strings.Contains(string(out), "uwsgi has an interpreter of its own") {
 		t.Errorf("%v: %s", err, out)
 	}
