@@ -3,9 +3,13 @@ package install
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
+	"os/user"
+	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,29 +93,6 @@ func running(d daemon) int {
 		}
 	}
 	return 0
-}
-
-// pidIn reads a number from a file that root alone can write, or who runs this; 0 is
-// none.
-func pidIn(file string) int {
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return 0
-	}
-	defer f.Close() //nolint:errcheck // nothing was written
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o022 != 0 {
-		return 0
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Uid != 0 && int(st.Uid) != os.Geteuid() {
-		return 0
-	}
-	text, err := io.ReadAll(io.LimitReader(f, 64))
-	if err != nil {
-		return 0
-	}
-	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-	return pid
 }
 
 // is reports whether a process runs the daemon's program; where the system does not
@@ -213,43 +194,104 @@ func outdated(pid int, former []int) error {
 	return nil
 }
 
-type processStatus struct {
-	state   byte   // as ps shows it: S waits
-	pending uint64 // signals that are not handled yet, 1<<(number-1)
-}
-
-// statusOf reads what a process does.
-//
-// Source: proc_pid_status(5).
-func statusOf(pid int) (status processStatus, ok bool) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return processStatus{}, false
-	}
-	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ":\t")
-		switch {
-		case name == "State" && value != "":
-			status.state, ok = value[0], true
-		case name == "SigPnd", name == "ShdPnd":
-			set, _ := strconv.ParseUint(value, 16, 64)
-			status.pending |= set
+// haproxyTest is HAProxy's test of the files that the process which runs was given,
+// or of the usual ones and ours.
+func (r *Runner) haproxyTest(conf string) []string {
+	argv := []string{"haproxy", "-c"}
+	args := arguments(running(daemons(r.Family)["haproxy"]))
+	for i, word := range args {
+		if word == "-f" && i+1 < len(args) {
+			argv = append(argv, "-f", args[i+1])
 		}
 	}
-	return status, ok
+	if len(argv) == 2 {
+		argv = append(argv, "-f", conf)
+		if ours := path.Join(path.Dir(conf), "scgikit"); isFolder(ours) {
+			argv = append(argv, "-f", ours)
+		}
+	}
+	return argv
 }
 
-// children returns the processes that the first thread of a process has started.
-func children(pid int) []int {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	if err != nil {
+func isFolder(name string) bool {
+	info, err := os.Stat(name) //nolint:gosec // beside the file that the family of the host has
+	return err == nil && info.IsDir()
+}
+
+// hasMaster reports whether HAProxy runs with a master process, which alone reads
+// its files again; without one the signal for that would end it.
+//
+// Source: https://docs.haproxy.org/2.6/management.html, section 4.
+func hasMaster(pid int) bool {
+	return slices.ContainsFunc(arguments(pid), func(word string) bool { return word == "-W" || word == "-Ws" })
+}
+
+// caddyProcess returns the process of Caddy that the machine itself runs, or 0. It
+// leaves no file with its number. What reads its configuration again is who answers
+// at a port of this machine, which could be anybody where Caddy does not run.
+func caddyProcess() int {
+	program, ok := find("caddy")
+	if !ok {
+		return 0
+	}
+	if real, err := filepath.EvalSymlinks(program); err == nil {
+		program = real
+	}
+	links, _ := filepath.Glob("/proc/[0-9]*/exe")
+	for _, link := range links {
+		target, err := os.Readlink(link)
+		if err != nil || target != program {
+			continue
+		}
+		info, err := os.Stat(path.Dir(link))
+		if err != nil {
+			continue
+		}
+		pid, _ := strconv.Atoi(path.Base(path.Dir(link)))
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && (st.Uid == 0 || isServer(int(st.Uid))) && slices.Contains(arguments(pid), "run") {
+			return pid
+		}
+	}
+	return 0
+}
+
+// isServer reports whether a user is one that packages run Caddy as.
+func isServer(uid int) bool {
+	u, err := user.LookupId(strconv.Itoa(uid))
+	return err == nil && slices.Contains([]string{"caddy", "www-data", "www", "http"}, u.Username)
+}
+
+// caddy has Caddy test its configuration, or read it again. What it keeps besides is
+// not made for this.
+//
+// Source: https://caddyserver.com/docs/command-line
+func (r *Runner) caddy(ctx context.Context, verb Verb, conf string) error {
+	program, ok := find("caddy")
+	if !ok {
+		r.Say("caddy is not on this machine, so its configuration is not tested")
 		return nil
 	}
-	var pids []int
-	for field := range strings.FieldsSeq(string(text)) {
-		if child, err := strconv.Atoi(field); err == nil {
-			pids = append(pids, child)
-		}
+	pid := caddyProcess()
+	if verb == Reload && pid == 0 {
+		r.Say("caddy does not run here; it reads the files when it starts")
+		return nil
 	}
-	return pids
+	args := arguments(pid)
+	if i := slices.Index(args, "--config"); i >= 0 && i+1 < len(args) && path.IsAbs(args[i+1]) {
+		conf = args[i+1]
+	}
+	if _, err := os.Stat(conf); errors.Is(err, fs.ErrNotExist) {
+		r.Say("%s is not on this machine, so the whole configuration is not tested", conf)
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "scgikit-caddy")
+	if err != nil {
+		return err
+	}
+	word := map[Verb]string{Test: "validate", Reload: "reload"}[verb]
+	text, err := outputIn(ctx, []string{"HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}, []string{program, word, "--adapter", "caddyfile", "--config", conf})
+	if err != nil {
+		err = &Rejected{"caddy " + word, strings.TrimSpace(text)}
+	}
+	return errors.Join(err, os.RemoveAll(dir))
 }

@@ -2,17 +2,11 @@ package install
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"os/user"
 	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -191,123 +185,4 @@ func s6Up(ctx context.Context, dir, before string) error {
 		return fmt.Errorf("%s: does not stay up", dir)
 	}
 	return nil
-}
-
-// commandLine returns the command line of a process, on Linux.
-func commandLine(pid int) []string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil || len(text) == 0 {
-		return nil
-	}
-	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")
-}
-
-// arguments returns the command line without the program.
-func arguments(pid int) []string {
-	if argv := commandLine(pid); len(argv) > 0 {
-		return argv[1:]
-	}
-	return nil
-}
-
-// haproxyTest is HAProxy's test of the files that the process which runs was given,
-// or of the usual ones and ours.
-func (r *Runner) haproxyTest(conf string) []string {
-	argv := []string{"haproxy", "-c"}
-	args := arguments(running(daemons(r.Family)["haproxy"]))
-	for i, word := range args {
-		if word == "-f" && i+1 < len(args) {
-			argv = append(argv, "-f", args[i+1])
-		}
-	}
-	if len(argv) == 2 {
-		argv = append(argv, "-f", conf)
-		if ours := path.Join(path.Dir(conf), "scgikit"); isFolder(ours) {
-			argv = append(argv, "-f", ours)
-		}
-	}
-	return argv
-}
-
-func isFolder(name string) bool {
-	info, err := os.Stat(name) //nolint:gosec // beside the file that the family of the host has
-	return err == nil && info.IsDir()
-}
-
-// hasMaster reports whether HAProxy runs with a master process, which alone reads
-// its files again; without one the signal for that would end it.
-//
-// Source: https://docs.haproxy.org/2.6/management.html, section 4.
-func hasMaster(pid int) bool {
-	return slices.ContainsFunc(arguments(pid), func(word string) bool { return word == "-W" || word == "-Ws" })
-}
-
-// caddyProcess returns the process of Caddy that the machine itself runs, or 0. It
-// leaves no file with its number. What reads its configuration again is who answers
-// at a port of this machine, which could be anybody where Caddy does not run.
-func caddyProcess() int {
-	program, ok := find("caddy")
-	if !ok {
-		return 0
-	}
-	if real, err := filepath.EvalSymlinks(program); err == nil {
-		program = real
-	}
-	links, _ := filepath.Glob("/proc/[0-9]*/exe")
-	for _, link := range links {
-		target, err := os.Readlink(link)
-		if err != nil || target != program {
-			continue
-		}
-		info, err := os.Stat(path.Dir(link))
-		if err != nil {
-			continue
-		}
-		pid, _ := strconv.Atoi(path.Base(path.Dir(link)))
-		if st, ok := info.Sys().(*syscall.Stat_t); ok && (st.Uid == 0 || isServer(int(st.Uid))) && slices.Contains(arguments(pid), "run") {
-			return pid
-		}
-	}
-	return 0
-}
-
-// isServer reports whether a user is one that packages run Caddy as.
-func isServer(uid int) bool {
-	u, err := user.LookupId(strconv.Itoa(uid))
-	return err == nil && slices.Contains([]string{"caddy", "www-data", "www", "http"}, u.Username)
-}
-
-// caddy has Caddy test its configuration, or read it again. What it keeps besides is
-// not made for this.
-//
-// Source: https://caddyserver.com/docs/command-line
-func (r *Runner) caddy(ctx context.Context, verb Verb, conf string) error {
-	program, ok := find("caddy")
-	if !ok {
-		r.Say("caddy is not on this machine, so its configuration is not tested")
-		return nil
-	}
-	pid := caddyProcess()
-	if verb == Reload && pid == 0 {
-		r.Say("caddy does not run here; it reads the files when it starts")
-		return nil
-	}
-	args := arguments(pid)
-	if i := slices.Index(args, "--config"); i >= 0 && i+1 < len(args) && path.IsAbs(args[i+1]) {
-		conf = args[i+1]
-	}
-	if _, err := os.Stat(conf); errors.Is(err, fs.ErrNotExist) {
-		r.Say("%s is not on this machine, so the whole configuration is not tested", conf)
-		return nil
-	}
-	dir, err := os.MkdirTemp("", "scgikit-caddy")
-	if err != nil {
-		return err
-	}
-	word := map[Verb]string{Test: "validate", Reload: "reload"}[verb]
-	text, err := outputIn(ctx, []string{"HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}, []string{program, word, "--adapter", "caddyfile", "--config", conf})
-	if err != nil {
-		err = &Rejected{"caddy " + word, strings.TrimSpace(text)}
-	}
-	return errors.Join(err, os.RemoveAll(dir))
 }
