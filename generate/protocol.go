@@ -35,11 +35,10 @@ func acceptProtocol(s *Scope, a *appfile.App) diag.List {
 	if bridged(a) && !scgiRunSpeaks(a) {
 		message, hint := "scgi-run, which answers for the app, speaks SCGI only", "set protocol: scgi"
 		switch {
+		case byUWSGI(a):
+			message, hint = "uwsgi, which answers for the app, does not speak "+string(a.Protocol), "set it to scgi, fastcgi, uwsgi or http"
 		case a.Type == appfile.TypeWSGI:
 			hint += ", or wsgi.server: uwsgi, which speaks others"
-			if byUWSGI(a) {
-				message, hint = "uwsgi, which answers for the app, does not speak "+string(a.Protocol), "set it to scgi, fastcgi, uwsgi or http"
-			}
 		case residentBridge(a):
 			message, hint = "scgi-run bridge, which answers for the app, speaks SCGI and FastCGI", "set it to scgi or fastcgi"
 		case a.Protocol == appfile.FastCGI:

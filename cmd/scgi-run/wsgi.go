@@ -68,7 +68,7 @@ func wsgiResidenceFlags(o *bridge.WSGIOptions, r *bridge.Residence) []option {
 func workerFlags(o *bridge.WSGIOptions) []option {
 	return []option{
 		{"workers", "N", "workers of prefork and of uwsgi (1)", setCount(&o.Workers)},
-		{"max-requests", "N", "requests, or up to a tenth less, after which a worker of\nprefork is replaced; of uwsgi so many (no limit)", setCount(&o.MaxRequests)},
+		{"max-requests", "N", "requests, or up to a tenth less, after which a worker of\nprefork is replaced; exactly so many of uwsgi (no limit)", setCount(&o.MaxRequests)},
 	}
 }
 

@@ -183,7 +183,7 @@ type WSGI struct {
 	Server  WSGIServer `yaml:"server" default:"builtin" doc:"what calls the callable; custom means run.command"`
 	Style   WSGIStyle  `yaml:"style" doc:"prefork: workers; zygote: imported once, a fresh fork a request; once: a process a request; default is prefork when resident and once when per-request"`
 	Workers int        `yaml:"workers" default:"1" min:"1" max:"1024" doc:"processes"`
-	Threads int        `yaml:"threads" default:"1" min:"1" max:"1024" doc:"threads a process"`
+	Threads int        `yaml:"threads" default:"1" min:"1" max:"1024" doc:"threads a process, of uwsgi"`
 }
 
 // WSGIServer is what calls the WSGI callable.
