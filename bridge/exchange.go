@@ -268,7 +268,11 @@ func (x *exchange) deadline() time.Time {
 // complete.
 func (x *exchange) handle(pfds *[pollCount]unix.PollFd) (done bool, err error) {
 	const gone = unix.POLLHUP | unix.POLLERR | unix.POLLNVAL
-	if pfds[pollStderr].Revents != 0 {
+	switch pfds[pollStderr].Revents {
+	case 0:
+	case unix.POLLHUP: // nothing was said
+		x.proc.stderr = closed(x.proc.stderr)
+	default:
 		x.readStderr()
 	}
 	if pfds[pollExit].Revents != 0 {

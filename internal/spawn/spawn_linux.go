@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -144,24 +145,39 @@ func beyond(fds []int) (files []int, done func(), err error) {
 	return files, done, nil
 }
 
-// name sets the strings, as C has them.
+// name sets the strings, as C has them. They are in one piece of memory.
 func (c *child) name(p *Program) error {
-	argv, err := syscall.SlicePtrFromStrings(p.Argv)
-	if err != nil {
-		return err
-	}
-	env, err := syscall.SlicePtrFromStrings(p.Env)
-	if err != nil {
-		return err
-	}
-	c.argv, c.env = &argv[0], &env[0]
-	if p.Dir != "" {
-		if c.dir, err = syscall.BytePtrFromString(p.Dir); err != nil {
-			return err
+	size := 0
+	lists := [][]string{{p.Path, p.Dir}, p.Argv, p.Env}
+	for _, list := range lists {
+		for _, text := range list {
+			if strings.IndexByte(text, 0) >= 0 {
+				return syscall.EINVAL
+			}
+			size += len(text) + 1
 		}
 	}
-	c.path, err = syscall.BytePtrFromString(p.Path)
-	return err
+	room := make([]byte, size)
+	pointers := make([]*byte, len(p.Argv)+len(p.Env)+2) // each list ends with nil
+	store := func(text string) *byte {
+		at := &room[0]
+		room = room[copy(room, text)+1:]
+		return at
+	}
+	c.path = store(p.Path)
+	if dir := store(p.Dir); p.Dir != "" {
+		c.dir = dir
+	}
+	for i, text := range p.Argv {
+		pointers[i] = store(text)
+	}
+	c.argv = &pointers[0]
+	pointers = pointers[len(p.Argv)+1:]
+	for i, text := range p.Env {
+		pointers[i] = store(text)
+	}
+	c.env = &pointers[0]
+	return nil
 }
 
 // Plainly starts a program without a Spawner, for those that start one alone. The
