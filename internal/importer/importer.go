@@ -117,7 +117,11 @@ func Read(kind Kind, fsys fs.FS, name, shown string, o *Options) (*Result, error
 		r.shown = "/"
 	}
 	info, err := fs.Stat(fsys, r.base)
-	if err != nil {
+	switch {
+	case err == nil:
+		r.isDir = info.IsDir()
+	case kind == Systemd && r.findUnit(path.Dir(r.base), path.Base(r.base)) != "": // an instance, of which the template is there
+	default:
 		if !utf8.ValidString(r.base) {
 			err = errors.New("the path is not UTF-8, which no description can hold")
 		}
@@ -142,7 +146,6 @@ func Read(kind Kind, fsys fs.FS, name, shown string, o *Options) (*Result, error
 	default:
 		return nil, fmt.Errorf("there is no kind %q, only: %s", string(kind), strings.Join(kind.Values(), ", "))
 	}
-	r.isDir = info.IsDir()
 	if err := read(); err != nil {
 		return nil, err
 	}
@@ -161,7 +164,8 @@ type reading struct {
 	taken   map[string]bool // names of drafts
 	counted map[string]int  // how often a name has been numbered
 	notes   []Note
-	files   int // read so far
+	sockets map[string]map[string][]string // by folder and service, of systemd
+	files   int                            // read so far
 	bytes   int64
 }
 

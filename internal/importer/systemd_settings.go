@@ -301,19 +301,22 @@ func (s *serviceReader) either(keys ...string) (value string, at place, ok bool)
 	return "", place{}, false
 }
 
-// reload reads how the program is told to read its configuration again.
+// reload reads how the program is told to read its configuration again. Of several
+// commands the one that sends the signal counts: those before it check something.
 func (s *serviceReader) reload() {
 	d := s.d
-	for i, l := range s.u.all("Service", "ExecReload") {
+	lines := s.u.all("Service", "ExecReload")
+	taken := slices.IndexFunc(lines, func(l unitLine) bool { return s.killSignal(l) != "" })
+	for i, l := range lines {
 		words, err := s.u.words(l.value)
 		switch {
 		case s.bridge && d.first("type") == "wsgi" && strings.Contains(l.value, "HUP"): // as it is anyway
+		case i == taken:
+			d.text("options.systemd.reload_signal", s.killSignal(l), l.at)
+		case taken >= 0:
+			d.lost(l.at, "ExecReload=%s: the signal of another line is what is sent", l.value)
 		case err != nil || i > 0 || len(words) == 0:
 			d.lost(l.at, "ExecReload=%s", l.value)
-		case path.Base(words[0]) == "kill" && len(words) == 4 && words[1] == "-s" && words[3] == "$MAINPID":
-			d.text("options.systemd.reload_signal", strings.TrimPrefix(words[2], "SIG"), l.at)
-		case path.Base(words[0]) == "kill" && len(words) == 3 && strings.HasPrefix(words[1], "-") && words[2] == "$MAINPID":
-			d.text("options.systemd.reload_signal", strings.TrimPrefix(strings.TrimPrefix(words[1], "-"), "SIG"), l.at)
 		default:
 			if words, err = s.variables(words); err != nil {
 				d.lost(l.at, "ExecReload=: %v", err)
@@ -323,4 +326,18 @@ func (s *serviceReader) reload() {
 			d.words("options.systemd.reload", words, l.at)
 		}
 	}
+}
+
+// killSignal returns the signal of a line that sends one to the main process, or "".
+func (s *serviceReader) killSignal(l unitLine) string {
+	words, err := s.u.words(l.value)
+	switch {
+	case err != nil || len(words) < 3 || words[len(words)-1] != "$MAINPID" || path.Base(strings.TrimLeft(words[0], "-@:+!")) != "kill":
+		return ""
+	case len(words) == 4 && words[1] == "-s":
+		return strings.TrimPrefix(words[2], "SIG")
+	case len(words) == 3 && strings.HasPrefix(words[1], "-"):
+		return strings.TrimPrefix(strings.TrimPrefix(words[1], "-"), "SIG")
+	}
+	return ""
 }

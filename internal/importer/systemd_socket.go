@@ -59,6 +59,15 @@ func (s *serviceReader) socket(u *unit) {
 	}
 }
 
+// furtherSockets tells of the sockets that have no place in a description.
+func (s *serviceReader) furtherSockets(units []*unit) {
+	for _, u := range units {
+		for _, l := range u.lines {
+			s.d.lost(l.at, "%s=%s of the socket: a description has one listener", l.key, l.value)
+		}
+	}
+}
+
 // listenStream reads an address of systemd: a path, a port, or an address with a
 // port.
 func (d *draft) listenStream(address string, at place) {
