@@ -311,8 +311,7 @@ func (d *draft) helper(file, dir, name string) {
 // readHelper reads check or reload: the lines that set MAINPID are its own.
 func (d *draft) readHelper(file, dir, text string) (*script, *shellError) {
 	text = strings.Replace(text, "\nMAINPID=$1\nexport MAINPID\n", "\n\n\n", 1)
-	s := &scriptReader{d: d, file: file, svc: dir, shell: make(map[string]string), exported: make(map[string]bool)}
-	s.out.chain = &chain{d: d, cwd: dir, svc: dir, vars: make(map[string]string)}
+	s := newScriptReader(d, file, dir, false)
 	if failure := s.read(text); failure != nil {
 		return nil, failure
 	}

@@ -38,7 +38,7 @@ func fuzzFile(f *testing.F, kind importer.Kind, root, file string, more fstest.M
 	f.Fuzz(func(t *testing.T, text string) {
 		m := fstest.MapFS{file: {Data: []byte(text), Mode: 0o755}}
 		maps.Copy(m, more)
-		result, err := importer.Read(kind, m, root, "set-up", &o)
+		result, err := importer.Read(t.Context(), kind, m, root, "set-up", &o)
 		if err != nil {
 			return
 		}
@@ -129,7 +129,7 @@ func TestHostileTrees(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var said []string
-			result, err := importer.Read(tt.kind, tt.m, tt.root, tt.root, &importer.Options{Dialect: inetdconf.OpenBSD, Targets: generate.OptionTypes()})
+			result, err := importer.Read(t.Context(), tt.kind, tt.m, tt.root, tt.root, &importer.Options{Dialect: inetdconf.OpenBSD, Targets: generate.OptionTypes()})
 			if err != nil {
 				said = append(said, err.Error())
 			} else {

@@ -8,6 +8,7 @@
 package importer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -107,10 +108,10 @@ type Result struct {
 
 // Read reads the set-up at name, a path in fsys, whose root is that of the
 // machine. Messages call it shown. What is wrong with one service is a note;
-// the error is for what makes the whole unreadable.
-func Read(kind Kind, fsys fs.FS, name, shown string, o *Options) (*Result, error) {
+// the error is for what makes the whole unreadable, and for a context that is done.
+func Read(ctx context.Context, kind Kind, fsys fs.FS, name, shown string, o *Options) (*Result, error) {
 	r := &reading{
-		fsys: fsys, base: path.Clean(name), shown: strings.TrimSuffix(shown, "/"), options: o, kind: kind,
+		done: ctx.Err, fsys: fsys, base: path.Clean(name), shown: strings.TrimSuffix(shown, "/"), options: o, kind: kind,
 		taken: make(map[string]bool), counted: make(map[string]int),
 	}
 	if r.shown == "" {
@@ -149,11 +150,13 @@ func Read(kind Kind, fsys fs.FS, name, shown string, o *Options) (*Result, error
 	if err := read(); err != nil {
 		return nil, err
 	}
-	return r.settle(), nil
+	result := r.settle()
+	return result, ctx.Err()
 }
 
 // reading is one run of Read.
 type reading struct {
+	done    func() error // says that nobody waits any more
 	fsys    fs.FS
 	kind    Kind
 	base    string // what is read, and what messages call it
@@ -177,9 +180,23 @@ type place struct {
 
 func (r *reading) note(class Class, at place, app, field, hint, format string, args ...any) {
 	r.notes = append(r.notes, Note{
-		File: printable.Text(at.file), Line: at.line, Class: class, App: app, Field: printable.Text(field),
-		Message: printable.Text(fmt.Sprintf(format, args...)), Hint: printable.Text(hint),
+		File: printable.Text(at.file), Line: at.line, Class: class, App: app, Field: printable.Text(short(field)),
+		Message: printable.Text(short(fmt.Sprintf(format, args...))), Hint: printable.Text(short(hint)),
 	})
+}
+
+// short cuts a text that is longer than anybody reads. The line that a note names has
+// all of it.
+func short(text string) string {
+	const most = 500
+	if len(text) <= most {
+		return text
+	}
+	end := most - 100
+	for !utf8.RuneStart(text[end]) && end > 0 {
+		end--
+	}
+	return fmt.Sprintf("%s… (%d bytes more)", text[:end], len(text)-end)
 }
 
 func (r *reading) skip(at place, format string, args ...any) {

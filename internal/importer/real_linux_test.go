@@ -105,7 +105,7 @@ func (m *machine) report(t *testing.T) string {
 func (m *machine) importAndRender(t *testing.T, kind importer.Kind, name, target string, o *importer.Options) (folder string) {
 	t.Helper()
 	o.Targets = generate.OptionTypes()
-	result, err := importer.Read(kind, os.DirFS("/"), strings.TrimPrefix(m.path(name), "/"), name, o)
+	result, err := importer.Read(t.Context(), kind, os.DirFS("/"), strings.TrimPrefix(m.path(name), "/"), name, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,6 +51,9 @@ func (r *reading) explain(file string, err error) error {
 // text reads a file of text. What is no regular file is not opened: a pipe
 // would wait for a writer.
 func (r *reading) text(file string) (string, error) {
+	if err := r.done(); err != nil {
+		return "", err
+	}
 	info, err := fs.Stat(r.fsys, file)
 	if err != nil {
 		return "", r.explain(file, err)

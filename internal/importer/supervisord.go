@@ -38,6 +38,7 @@ func (r *reading) supervisord() error {
 		s.global(global)
 	}
 	s.readGroups(order)
+	s.unusedVariables()
 	for _, name := range order {
 		section := sections[name]
 		kind, program, _ := strings.Cut(name, ":")
@@ -56,6 +57,22 @@ func (r *reading) supervisord() error {
 		}
 	}
 	return nil
+}
+
+// unusedVariables tells of the variables that a flag names and no value has: a name
+// that is written wrong changes nothing else.
+func (s *supervisordReader) unusedVariables() {
+	for _, name := range slices.Sorted(maps.Keys(s.r.options.Env)) {
+		used := false
+		for _, section := range s.sections {
+			for _, v := range section.keys {
+				used = used || strings.Contains(v.text, "%(ENV_"+name+")")
+			}
+		}
+		if !used {
+			s.r.skip(place{"--env", 0}, "no value has %%(ENV_%s)s", name)
+		}
+	}
 }
 
 // readGroups finds the group of each program that is in one, which is otherwise

@@ -49,7 +49,7 @@ func TestSupervisordProcesses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := fstest.MapFS{"s.conf": {Data: []byte("[program:web]\nuser=www\n" + tt.text)}}
-			result, err := importer.Read(importer.Supervisord, m, "s.conf", "s.conf", &importer.Options{Targets: generate.OptionTypes(), Env: map[string]string{"N": "2"}})
+			result, err := importer.Read(t.Context(), importer.Supervisord, m, "s.conf", "s.conf", &importer.Options{Targets: generate.OptionTypes(), Env: map[string]string{"N": "2"}})
 			if err != nil {
 				t.Fatal(err)
 			}

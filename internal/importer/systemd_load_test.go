@@ -136,7 +136,7 @@ func TestSystemdNames(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			result, err := importer.Read(importer.Systemd, unitTree(tt.files), tt.path, tt.path, &importer.Options{Targets: generate.OptionTypes()})
+			result, err := importer.Read(t.Context(), importer.Systemd, unitTree(tt.files), tt.path, tt.path, &importer.Options{Targets: generate.OptionTypes()})
 			if err != nil {
 				t.Fatal(err)
 			}
