@@ -51,11 +51,11 @@ func (s *serviceReader) start() bool {
 		d.r.refuse(l.at, d.name, "", "ExecStart= starts nothing")
 		return false
 	}
-	return s.program(words, kind, l.at)
+	return s.program(words, kind, at, l.at)
 }
 
 // program takes the prefixes off the first word, and sets the command.
-func (s *serviceReader) program(words []string, kind string, at place) bool {
+func (s *serviceReader) program(words []string, kind string, kindAt, at place) bool {
 	d := s.d
 	for words[0] != "" && strings.IndexByte("-@:+!", words[0][0]) >= 0 {
 		switch words[0][0] {
@@ -103,10 +103,10 @@ func (s *serviceReader) program(words []string, kind string, at place) bool {
 	}
 	d.text("type", "server", at)
 	if kind == "notify" || kind == "simple" {
-		d.text("options.systemd.readiness", kind, at)
+		d.text("options.systemd.readiness", kind, kindAt)
 	}
 	if kind == "idle" {
-		d.lost(at, "Type=idle becomes Type=exec")
+		d.lost(kindAt, "Type=idle becomes Type=exec")
 	}
 	return d.command(words, at)
 }

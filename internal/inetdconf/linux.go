@@ -61,7 +61,7 @@ func (p *parser) fields(words []string) Entry {
 		Line: p.started, Limit: NoLimit, PerAddressMinute: NoLimit, PerAddress: NoLimit,
 		SocketType: words[1], Protocol: words[2], Program: words[5], Args: words[6:],
 	}
-	found := false
+	var found bool
 	if e.Host, e.Service, found = splitHost(words[0]); !found {
 		e.DefaultHost = p.defaultHost
 	}
