@@ -81,9 +81,6 @@ type proof struct {
 	source, imported, refused, ran, equal string
 }
 
-// proofs collects the lines.
-type proofs struct{ lines []proof }
-
 // importAll imports a set-up and renders each app for a target, into folders below
 // generated/.
 func (m *machine) importAll(t *testing.T, p *proof, kind importer.Kind, name, target string, o *importer.Options) *importer.Result {
@@ -254,14 +251,14 @@ func (m *machine) underRunsv(t *testing.T, folder, addr, request string) string 
 func TestRealSetUps(t *testing.T) {
 	need.Root(t)
 	need.Program(t, "python3")
-	var all proofs
+	var proofs []proof
 	bridge := newMachine(t)
 	m := bridge
 	build := exec.CommandContext(t.Context(), need.Program(t, "go"), "build", "-buildvcs=false", "-o", m.path("scgi-run"), "scgikit/cmd/scgi-run")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, tt := range []struct {
+	setUps := []struct {
 		name string
 		run  func(t *testing.T, p *proof)
 	}{
@@ -283,31 +280,34 @@ func TestRealSetUps(t *testing.T) {
 		{"runit: git-daemon-run", gitDaemonRun},
 		{"runit: /etc/runit/runsvdir of Debian", debianRunit},
 		{"systemd: all units of this machine", unitsOfMachine},
-	} {
+	}
+	begun := 0
+	for _, tt := range setUps {
 		t.Run(tt.name, func(t *testing.T) {
+			begun++
 			p := proof{source: tt.name}
 			tt.run(t, &p)
 			if p.equal == "" && p.refused == "" {
 				t.Error("nothing was run, and nothing refused")
 			}
-			all.lines = append(all.lines, p)
+			proofs = append(proofs, p)
 		})
 	}
 	const least = 10
-	if len(all.lines) < least && os.Getenv("SCGIKIT_NEED") != "" {
-		t.Errorf("%d set-ups, and not %d", len(all.lines), least)
+	if len(proofs) < least && begun == len(setUps) && os.Getenv(need.Variable) != "" {
+		t.Errorf("%d set-ups, and not %d", len(proofs), least)
 	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "set-up\timported\tnot imported, by name\trun by\toutcome")
-	for _, p := range all.lines {
+	for _, p := range proofs {
 		if len(p.refused) > 100 {
 			p.refused = p.refused[:100] + "…"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", p.source, p.imported, p.refused, p.ran, p.equal)
 	}
 	_ = w.Flush() // into memory
-	t.Logf("%d set-ups:\n%s", len(all.lines), b.String())
+	t.Logf("%d set-ups:\n%s", len(proofs), b.String())
 }
 
 // inetdLine runs an inetd with a configuration, and asks it.
@@ -364,7 +364,7 @@ func debianInetd(t *testing.T, p *proof, scgiRun string, dialect inetdconf.Diale
 	program := need.Program(t, name)
 	conf, err := os.ReadFile(source)
 	if err != nil {
-		need.Missing(t, source)
+		need.Missing(t, "inetd")
 	}
 	m := newMachine(t)
 	port := freePort(t)
@@ -390,7 +390,7 @@ func debianXinetd(t *testing.T, p *proof, scgiRun string) {
 	}
 	conf, err := os.ReadFile(filepath.Join(etc, "xinetd.conf"))
 	if err != nil {
-		need.Missing(t, "xinetd.conf")
+		need.Missing(t, "xinetd")
 	}
 	m := newMachine(t)
 	m.write(t, "xinetd.conf", strings.ReplaceAll(string(conf), "/etc/xinetd.d", m.path("xinetd.d")), 0o644)
@@ -507,7 +507,7 @@ func debianFcgiwrap(t *testing.T, p *proof) {
 	for _, unit := range []string{"fcgiwrap.service", "fcgiwrap.socket"} {
 		data, err := os.ReadFile("/lib/systemd/system/" + unit)
 		if err != nil {
-			need.Missing(t, unit)
+			need.Missing(t, "fcgiwrap")
 		}
 		m.write(t, "units/"+unit, strings.ReplaceAll(string(data), "/run/", m.path("run")+"/"), 0o644)
 	}
@@ -731,7 +731,7 @@ func gitDaemonRun(t *testing.T, p *proof) {
 
 func debianRunit(t *testing.T, p *proof) {
 	if _, err := os.Stat("/etc/runit/runsvdir"); err != nil {
-		need.Missing(t, "/etc/runit/runsvdir")
+		need.Missing(t, "runsvdir")
 	}
 	folders, err := filepath.Glob("/etc/runit/runsvdir/*")
 	if err != nil {
@@ -764,7 +764,7 @@ func debianRunit(t *testing.T, p *proof) {
 func unitsOfMachine(t *testing.T, p *proof) {
 	units, err := filepath.Glob("/lib/systemd/system/*.service")
 	if err != nil || len(units) < 20 {
-		need.Missing(t, "units of systemd")
+		need.Missing(t, "systemd")
 	}
 	imported, refused, lines := 0, 0, 0
 	for _, file := range units {
