@@ -27,7 +27,7 @@ func (r *reading) systemd() error {
 			break
 		}
 		switch ext := path.Ext(name); {
-		case ext == ".service" && isTemplate(name):
+		case (ext == ".service" || ext == ".socket") && isTemplate(name):
 			r.template(file)
 		case ext == ".service", ext == ".socket" && !r.broughtBy(file):
 			r.oneOfFolder(file)
@@ -131,7 +131,11 @@ func (r *reading) unitPair(file string) error {
 func (r *reading) socketUnits(service *unit) ([]*unit, error) {
 	files := slices.Clone(r.socketsOf(path.Dir(service.file))[service.name])
 	for _, l := range service.all("Service", "Sockets") {
-		for name := range strings.FieldsSeq(l.value) {
+		names, err := service.specifiers(l.value)
+		if err != nil {
+			r.note(Lost, l.at, "", "", "", "Sockets=: %v", err)
+		}
+		for name := range strings.FieldsSeq(names) {
 			if file := r.findUnit(path.Dir(service.file), name); file != "" && !slices.Contains(files, file) {
 				files = append(files, file)
 			} else if file == "" {
@@ -164,6 +168,9 @@ func (r *reading) socketService(socket *unit) (*unit, error) {
 // starts is the name of the service that a socket starts.
 func (u *unit) starts() string {
 	if l, ok := u.last("Socket", "Service"); ok {
+		if name, err := u.specifiers(l.value); err == nil {
+			return path.Base(name)
+		}
 		return path.Base(l.value)
 	}
 	if l, ok := u.last("Socket", "Accept"); ok && truth(l.value) {

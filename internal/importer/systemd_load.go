@@ -17,12 +17,22 @@ var unitFolders = [...]string{
 }
 
 // lookedThrough returns the folders in which systemd looks for what a unit of dir
-// names. A folder that is none of systemd's stands for itself.
-func lookedThrough(dir string) []string {
-	if slices.Contains(unitFolders[:], dir) {
-		return unitFolders[:]
+// names. A folder that is none of systemd's stands for itself. Where /lib is a link
+// to /usr/lib, the folder goes by the name that dir has.
+func (r *reading) lookedThrough(dir string) []string {
+	const lib, usrLib = "lib/systemd/system", "usr/lib/systemd/system"
+	if !slices.Contains(unitFolders[:], dir) {
+		return []string{dir}
 	}
-	return []string{dir}
+	folders := slices.Clone(unitFolders[:])
+	if target, err := fs.ReadLink(r.fsys, "lib"); err == nil && strings.TrimPrefix(target, "/") == "usr/lib" {
+		other := lib
+		if dir == lib {
+			other = usrLib
+		}
+		folders = slices.DeleteFunc(folders, func(folder string) bool { return folder == other })
+	}
+	return folders
 }
 
 // isTemplate reports whether a name is that of a template, NAME@.service.
@@ -66,12 +76,12 @@ func (r *reading) aliasOf(file string) string {
 // inPlaceOf returns the unit of the same name that systemd reads instead, or "".
 func (r *reading) inPlaceOf(file string) string {
 	dir, name := path.Split(file)
-	for _, folder := range lookedThrough(path.Clean(dir)) {
+	for _, folder := range r.lookedThrough(path.Clean(dir)) {
 		other := path.Join(folder, name)
 		if other == file {
 			return ""
 		}
-		info, err := fs.Stat(r.fsys, other) // /lib may be a link to /usr/lib
+		info, err := fs.Stat(r.fsys, other) // a link to the unit is no other one
 		own, ownErr := fs.Stat(r.fsys, file)
 		if err == nil && ownErr == nil && !os.SameFile(info, own) {
 			return other
@@ -83,17 +93,11 @@ func (r *reading) inPlaceOf(file string) string {
 // findUnit returns the file of a unit that one of dir names; that of an instance
 // may be its template. It is "" where there is none.
 func (r *reading) findUnit(dir, name string) string {
-	for _, folder := range lookedThrough(dir) {
+	for _, folder := range r.lookedThrough(dir) {
 		file := path.Join(folder, name)
-		info, err := fs.Stat(r.fsys, file)
-		if err != nil {
-			continue
+		if r.exists(file) {
+			return file
 		}
-		// Under another name of the folder it is called as that was.
-		if own, err := fs.Stat(r.fsys, path.Join(dir, name)); err == nil && os.SameFile(info, own) {
-			return path.Join(dir, name)
-		}
-		return file
 	}
 	if t := templateOf(name); t != "" && r.findUnit(dir, t) != "" {
 		return path.Join(dir, name)
@@ -120,7 +124,7 @@ func (r *reading) instancesOf(file string) []string {
 	dir, name := path.Split(file)
 	dir = path.Clean(dir)
 	var found []string
-	for _, folder := range lookedThrough(dir) {
+	for _, folder := range r.lookedThrough(dir) {
 		names, err := r.entries(folder)
 		if err != nil {
 			continue
@@ -161,17 +165,17 @@ func (r *reading) socketsOf(dir string) map[string][]string {
 	}
 	found := make(map[string][]string)
 	seen := make(map[string]bool)
-	for _, folder := range lookedThrough(dir) {
+	for _, folder := range r.lookedThrough(dir) {
 		names, err := r.entries(folder)
 		if err != nil {
 			continue
 		}
 		for _, name := range names {
-			file := path.Join(folder, name)
-			if path.Ext(name) != ".socket" || seen[name] {
+			if path.Ext(name) != ".socket" || isTemplate(name) || seen[name] {
 				continue
 			}
 			seen[name] = true
+			file := r.findUnit(dir, name)
 			notes := len(r.notes)
 			u, err := r.readUnit(file)
 			r.notes = r.notes[:notes] // they come again when the unit is read for itself
@@ -207,7 +211,7 @@ func (r *reading) dropIns(file string) []string {
 			}
 		}
 	}
-	folders := lookedThrough(path.Dir(file))
+	folders := r.lookedThrough(path.Dir(file))
 	for _, folder := range folders {
 		for _, dir := range dirs {
 			look(path.Join(folder, dir))

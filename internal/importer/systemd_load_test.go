@@ -127,6 +127,16 @@ func TestSystemdNames(t *testing.T) {
 		},
 		{"a command without variables", "u/a.service", map[string]string{"u/a.service": "[Service]\nUser=www\nExecStart=:/a ${A} $B\n"}, []string{`a command: [/a, "$${A}", "$$B"]`}, nil},
 		{
+			"a folder of systemd under two names", "lib/systemd/system",
+			map[string]string{
+				"lib": "->usr/lib", "usr/lib/systemd/system/a.service": plain + "ExecReload=reload x\n", "usr/lib/systemd/system/a.socket": "[Socket]\nListenStream=127.0.0.1:81\n",
+				"usr/lib/systemd/system/b@.socket": "[Socket]\nListenStream=127.0.0.1:82\nService=b@%i.service\n", "usr/lib/systemd/system/b@.service": service,
+				"usr/lib/systemd/system/b@1.socket": "->b@.socket",
+			},
+			[]string{"a tcp: 127.0.0.1:81", "a reload: [/usr/bin/env, reload, x]", "b-1 tcp: 127.0.0.1:82", `b-1 command: [/srv/x, "1"]`},
+			[]string{"b@.service: refused: it is a template", "b@.socket: refused: it is a template"},
+		},
+		{
 			"reloads by a signal", "u/a.service",
 			map[string]string{"u/a.service": plain + "ExecReload=/srv/x -c\nExecReload=/bin/kill -USR2 $MAINPID\n"},
 			[]string{"a reload_signal: USR2"},

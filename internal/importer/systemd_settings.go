@@ -322,7 +322,9 @@ func (s *serviceReader) reload() {
 				d.lost(l.at, "ExecReload=: %v", err)
 				continue
 			}
-			words[0] = strings.TrimLeft(words[0], "-@:+!")
+			if words[0] = strings.TrimLeft(words[0], "-@:+!"); !strings.Contains(words[0], "/") {
+				words = append([]string{"/usr/bin/env"}, words...)
+			}
 			d.words("options.systemd.reload", words, l.at)
 		}
 	}
