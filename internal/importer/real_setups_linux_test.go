@@ -617,7 +617,15 @@ WantedBy=multi-user.target
 // it gives each.
 func systemdSettings(t *testing.T, units, name string) map[string][]string {
 	t.Helper()
-	text := systemdDump(t, units, name)
+	settings := settingsIn(systemdDump(t, units, name), name)
+	if len(settings["Command Line"]) == 0 {
+		t.Fatalf("systemd reads no %s.service", name)
+	}
+	return settings
+}
+
+// settingsIn finds the settings of a service in all that systemd says.
+func settingsIn(text, name string) map[string][]string {
 	_, text, _ = strings.Cut(text, "-> Unit "+name+".service:")
 	text, _, _ = strings.Cut(text, "-> Unit ")
 	settings := make(map[string][]string)
@@ -625,9 +633,6 @@ func systemdSettings(t *testing.T, units, name string) map[string][]string {
 		if key, value, ok := strings.Cut(strings.TrimSpace(line), ": "); ok {
 			settings[key] = append(settings[key], value)
 		}
-	}
-	if len(settings["Command Line"]) == 0 {
-		t.Fatalf("systemd reads no %s.service", name)
 	}
 	return settings
 }
@@ -767,6 +772,8 @@ func unitsOfMachine(t *testing.T, p *proof) {
 		need.Missing(t, "systemd")
 	}
 	imported, refused, lines := 0, 0, 0
+	m := newMachine(t)
+	var both []string // units that systemd is to read from both sides
 	for _, file := range units {
 		result, err := importer.Read(t.Context(), importer.Systemd, os.DirFS("/"), strings.TrimPrefix(file, "/"), file, &importer.Options{Targets: generate.OptionTypes()})
 		if err != nil {
@@ -785,6 +792,14 @@ func unitsOfMachine(t *testing.T, p *proof) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		stem := strings.TrimSuffix(filepath.Base(file), ".service")
+		if set := new(world).rendered(t, "systemd", load(result.Apps[0].Text)); set != nil {
+			if f, ok := set.Get("systemd/" + result.Apps[0].Name + ".service"); ok {
+				both = append(both, stem)
+				m.write(t, "theirs/"+stem+".service", string(data), 0o644)
+				m.write(t, "ours/"+stem+".service", string(f.Data), 0o644)
+			}
+		}
 		for i, line := range strings.Split(string(data), "\n") {
 			key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 			if !ok || value == "" || strings.HasPrefix(key, "#") || strings.HasPrefix(key, ";") {
@@ -800,8 +815,31 @@ func unitsOfMachine(t *testing.T, p *proof) {
 			}
 		}
 	}
+	if len(both) < 10 {
+		t.Errorf("%d units for systemd to read", len(both))
+	}
+	theirs, ours := systemdDump(t, m.path("theirs"), strings.Join(both, ".service ")), systemdDump(t, m.path("ours"), strings.Join(both, ".service "))
+	for _, stem := range both {
+		want, got := settingsIn(theirs, stem), settingsIn(ours, stem)
+		for _, key := range sameSettings {
+			slices.Sort(want[key])
+			slices.Sort(got[key])
+			if !slices.Equal(want[key], got[key]) {
+				t.Errorf("%s.service: systemd reads %s as %q, and read it as %q", stem, key, got[key], want[key])
+			}
+		}
+	}
 	p.imported, p.refused = fmt.Sprintf("%d units, %d lines", imported, lines), fmt.Sprintf("%d units", refused)
-	p.ran, p.equal = "read", "each line is carried or named"
+	p.ran, p.equal = fmt.Sprintf("systemd --test, for %d units", len(both)), "each line is carried or named; read alike"
+}
+
+// sameSettings are what systemd makes of a service, by the names that it gives them,
+// and reads from generated units as from those that were imported.
+var sameSettings = [...]string{
+	"Environment", "UMask", "Nice", "Group", "LimitNOFILE", "LimitNOFILESoft", "LimitNPROC", "TimeoutStopSec", "TimeoutStartSec", "KillSignal", "OOMScoreAdjust",
+	"PrivateTmp", "PrivateDevices", "ProtectSystem", "ProtectHome", "NoNewPrivileges", "CapabilityBoundingSet", "AmbientCapabilities", "StateDirectory",
+	"RuntimeDirectory", "WatchdogSec", "SuccessExitStatus", "DynamicUser", "RestrictAddressFamilies", "RestrictNamespaces", "MemoryDenyWriteExecute",
+	"SystemCallArchitectures", "LockPersonality", "ProtectKernelTunables", "Restart",
 }
 
 // namesUnits reports whether each unit of a list is carried or told of, or is a socket

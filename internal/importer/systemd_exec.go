@@ -15,6 +15,8 @@ func (s *serviceReader) start() bool {
 	kind, at := "simple", d.at
 	if l, ok := u.last("Service", "Type"); ok {
 		kind, at = l.value, l.at
+	} else if l, ok := u.last("Service", "BusName"); ok {
+		kind, at = "dbus", l.at // which makes it that
 	}
 	switch kind {
 	case "simple", "exec", "notify", "idle":

@@ -137,6 +137,18 @@ func TestSystemdNames(t *testing.T) {
 			[]string{"b@.service: refused: it is a template", "b@.socket: refused: it is a template"},
 		},
 		{
+			"folders, times and types", "u",
+			map[string]string{
+				"u/a.service": "[Service]\nUser=www\nType=notify\nTimeoutSec=30\nTimeoutStopSec=20\nRuntimeDirectory=a\nExecStart=/srv/x --socket 127.0.0.1:81\n",
+				"u/b.service": "[Service]\nUser=www\nRuntimeDirectory=b c\nExecStart=/srv/x\nTimeoutStartSec=7\n", "u/c.service": "[Service]\nUser=www\nRuntimeDirectory=c\nExecStart=/srv/x --socket /run/d/x.sock\n",
+				"u/d.service": "[Service]\nBusName=org.x\nExecStart=/srv/x\n",
+			},
+			[]string{
+				"a start_timeout: 30s", "a stop_timeout: 20s", "a extra: [RuntimeDirectory=a]", `b extra: ["RuntimeDirectory=b c"]`, "c extra: [RuntimeDirectory=c]",
+			},
+			[]string{"u/b.service:5: lost: TimeoutStartSec=7", "u/d.service:2: refused: Type=dbus"},
+		},
+		{
 			"reloads by a signal", "u/a.service",
 			map[string]string{"u/a.service": plain + "ExecReload=/srv/x -c\nExecReload=/bin/kill -USR2 $MAINPID\n"},
 			[]string{"a reload_signal: USR2"},

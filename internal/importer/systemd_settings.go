@@ -221,13 +221,20 @@ func (s *serviceReader) timeSpan(key, field string, usual, plain time.Duration) 
 // the unit does not say more.
 func (s *serviceReader) stop() {
 	d := s.d
-	s.timeSpan("TimeoutStopSec", "run.stop_timeout", 10*time.Second, 90*time.Second)
-	if d.has("options.systemd.readiness") && d.values["options.systemd.readiness"].text[0] == "notify" {
-		s.timeSpan("TimeoutStartSec", "run.start_timeout", 10*time.Second, 90*time.Second)
+	for i := range s.u.lines { // one name for two settings
+		if l := s.u.lines[i]; l.section == "Service" && l.key == "TimeoutSec" {
+			s.u.lines[i].key = "TimeoutStopSec"
+			l.key = "TimeoutStartSec"
+			s.u.lines = slices.Insert(s.u.lines, i, l)
+		}
 	}
-	if value, at, ok := s.raw("Service", "TimeoutSec"); ok {
-		if t, valid := span(value); valid && t > 0 {
-			d.duration("run.stop_timeout", t, at)
+	s.timeSpan("TimeoutStopSec", "run.stop_timeout", 10*time.Second, 90*time.Second)
+	switch {
+	case d.first("options.systemd.readiness") == "notify":
+		s.timeSpan("TimeoutStartSec", "run.start_timeout", 10*time.Second, 90*time.Second)
+	default:
+		if l, ok := s.u.last("Service", "TimeoutStartSec"); ok {
+			d.lost(l.at, "TimeoutStartSec=%s: the program is up as soon as it is started", l.value)
 		}
 	}
 	if value, at, ok := s.raw("Service", "KillSignal"); ok && value != "SIGTERM" {

@@ -137,16 +137,18 @@ func (s *serviceReader) ownSocket() {
 		return
 	}
 	words, err := s.u.words(l.value)
-	if err != nil || len(words) != 1 {
-		s.d.lost(l.at, "RuntimeDirectory=%s", l.value)
-		return
-	}
-	s.known("Service", "RuntimeDirectoryPreserve", "yes")
 	s.d.guessListen()
-	if s.d.has("listen.unix") || s.d.has("listen.tcp") {
-		return
+	switch own := s.d.first("listen.unix"); {
+	case err != nil:
+		s.d.lost(l.at, "RuntimeDirectory=%s: %v", l.value, err)
+	case len(words) != 1 || s.d.has("listen.tcp") || own != "" && !strings.HasPrefix(own, "/run/"+words[0]+"/"):
+		s.u.unread("Service", "RuntimeDirectory") // a folder for something else, which is carried as it is
+	case own != "":
+		s.known("Service", "RuntimeDirectoryPreserve", "yes")
+	default:
+		s.known("Service", "RuntimeDirectoryPreserve", "yes")
+		socket := path.Join("/run", words[0], "socket")
+		s.d.listen(socket, l.at)
+		s.d.assume(l.at, "listen.unix", "--listen names it", "nothing says where the program listens: %s, in its RuntimeDirectory=, is a placeholder", socket)
 	}
-	socket := path.Join("/run", words[0], "socket")
-	s.d.listen(socket, l.at)
-	s.d.assume(l.at, "listen.unix", "--listen names it", "nothing says where the program listens: %s, in its RuntimeDirectory=, is a placeholder", socket)
 }

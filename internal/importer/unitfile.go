@@ -104,6 +104,15 @@ func (u *unit) all(section, key string) []unitLine {
 	return found
 }
 
+// unread takes the mark back.
+func (u *unit) unread(section, key string) {
+	for i := range u.lines {
+		if l := &u.lines[i]; l.section == section && l.key == key {
+			l.used = false
+		}
+	}
+}
+
 // last returns the line of a setting that counts.
 func (u *unit) last(section, key string) (unitLine, bool) {
 	found := u.all(section, key)
