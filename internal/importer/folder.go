@@ -75,6 +75,7 @@ func (r *reading) serviceFolder(dir string) {
 	d.smallFiles(dir)
 	d.logFolder(dir)
 	d.folderExtras(dir)
+	d.others(dir)
 	if s == nil || s.chain.listens == "" {
 		d.guessListen()
 	} else {
