@@ -290,6 +290,12 @@ var secretName = regexp.MustCompile(`(?i)(^|_)(password|passwd|passphrase|pass|p
 
 // env sets a variable.
 func (d *draft) env(name, value string, at place) {
+	if d.r.variables++; d.r.variables > maxAllVariables {
+		if d.r.variables == maxAllVariables+1 {
+			d.note(Lost, at, "run.env", "import a part", "more than %d variables in all; the rest is not read", maxAllVariables)
+		}
+		return
+	}
 	field := "run.env." + name
 	if !envName.MatchString(name) {
 		d.note(Lost, at, "run.env", "", "%q is not the name of a variable in a description", name)

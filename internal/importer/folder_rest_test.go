@@ -25,15 +25,20 @@ func TestNothingIsLeftOutInSilence(t *testing.T) {
 		{
 			"files of a service folder", importer.Runit, "sv/a",
 			map[string]string{"sv/a/run": run, "sv/a/conf": "x", "sv/a/data/x": "", "sv/a/.hidden": "", "sv/a/supervise/ok": "", "sv/a/log/run": "#!/bin/sh\nexec svlogd -tt ./main\n", "sv/a/log/finish": ""},
-			[]string{"sv/a/conf: lost: the file is not imported", "sv/a/data: lost: the file is not imported", "sv/a/log/finish: lost: the file is not imported"}, "supervise: lost",
+			[]string{"sv/a/conf: lost: the file is not imported", "sv/a/data: lost: the file is not imported", "sv/a/log/finish: lost: the file is not imported"},
+			"supervise: lost",
 		},
 		{
-			"files of s6", importer.S6, "sv/a", map[string]string{"sv/a/run": run, "sv/a/timeout-finish": "3000\n", "sv/a/max-death-tally": "5\n"},
-			[]string{"sv/a/timeout-finish: lost"}, "max-death-tally",
+			"files of s6", importer.S6, "sv/a",
+			map[string]string{"sv/a/run": run, "sv/a/timeout-finish": "3000\n", "sv/a/max-death-tally": "5\n"},
+			[]string{"sv/a/timeout-finish: lost"},
+			"max-death-tally",
 		},
 		{
-			"settings of foreman", importer.Procfile, "p", map[string]string{"p/Procfile": "web: ./srv $PORT\n", "p/.foreman": "# c\nport: 3000\nconcurrency: web=2\n"},
-			[]string{"PORT is 3000", "p/.foreman:3: lost: concurrency: web=2: no description has that of foreman"}, "foreman:2",
+			"settings of foreman", importer.Procfile, "p",
+			map[string]string{"p/Procfile": "web: ./srv $PORT\n", "p/.foreman": "# c\nport: 3000\nconcurrency: web=2\n"},
+			[]string{"PORT is 3000", "p/.foreman:3: lost: concurrency: web=2: no description has that of foreman"},
+			"foreman:2",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

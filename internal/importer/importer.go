@@ -156,20 +156,22 @@ func Read(ctx context.Context, kind Kind, fsys fs.FS, name, shown string, o *Opt
 
 // reading is one run of Read.
 type reading struct {
-	done    func() error // says that nobody waits any more
-	fsys    fs.FS
-	kind    Kind
-	base    string // what is read, and what messages call it
-	shown   string
-	isDir   bool
-	options *Options
-	drafts  []*draft
-	taken   map[string]bool // names of drafts
-	counted map[string]int  // how often a name has been numbered
-	notes   []Note
-	sockets map[string]map[string][]string // by folder and service, of systemd
-	files   int                            // read so far
-	bytes   int64
+	done      func() error // says that nobody waits any more
+	fsys      fs.FS
+	kind      Kind
+	base      string // what is read, and what messages call it
+	shown     string
+	isDir     bool
+	options   *Options
+	drafts    []*draft
+	taken     map[string]bool // names of drafts
+	counted   map[string]int  // how often a name has been numbered
+	notes     []Note
+	sockets   map[string]map[string][]string // by folder and service, of systemd
+	instances map[string]map[string][]string // by folder and template
+	files     int                            // read so far
+	bytes     int64
+	variables int
 }
 
 // place is a line of a file; a Line of 0 is the file as a whole.

@@ -20,7 +20,8 @@ const (
 	maxDepth = 16 // of files that include others
 	maxApps  = 1000
 
-	maxVariables = 1000 // of one list that every app gets
+	maxVariables    = 1000    // of one list that every app gets
+	maxAllVariables = 100_000 // of all apps
 )
 
 // name is how messages call a file of the file system.

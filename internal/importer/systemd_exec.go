@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"fmt"
 	"maps"
 	"path"
 	"regexp"
@@ -144,8 +145,12 @@ func (s *serviceReader) variables(words []string) ([]string, error) {
 	env, from, complete := s.knownVariables()
 	var unknown string
 	used := make(map[string]bool)
+	room := maxExpanded
 	get := func(name string) string {
 		value, ok := env[name]
+		if room -= len(value); room < 0 {
+			return ""
+		}
 		if used[name] = true; !ok || !complete {
 			unknown = "$" + name
 		}
@@ -166,6 +171,9 @@ func (s *serviceReader) variables(words []string) ([]string, error) {
 			}
 			return v
 		}))
+	}
+	if room < 0 {
+		return nil, fmt.Errorf("its variables come to more than %d bytes", maxExpanded)
 	}
 	if unknown != "" {
 		return nil, unknownVariable(unknown)
@@ -305,6 +313,7 @@ func (d *draft) envCredentialFile() string {
 
 // list reads a setting that holds words in each of its lines.
 func (s *serviceReader) list(section, key string) (words []string, at place) {
+	seen := make(map[string]bool)
 	for _, l := range s.u.all(section, key) {
 		more, err := s.u.words(l.value)
 		if err != nil {
@@ -313,8 +322,8 @@ func (s *serviceReader) list(section, key string) (words []string, at place) {
 		}
 		at = l.at
 		for _, w := range more {
-			if !slices.Contains(words, w) {
-				words = append(words, w)
+			if !seen[w] {
+				words, seen[w] = append(words, w), true
 			}
 		}
 	}

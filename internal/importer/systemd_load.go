@@ -123,7 +123,28 @@ func (r *reading) unitText(file string) (text, from string, err error) {
 func (r *reading) instancesOf(file string) []string {
 	dir, name := path.Split(file)
 	dir = path.Clean(dir)
-	var found []string
+	found := slices.Clone(r.wantedIn(dir)[name])
+	if text, err := r.text(file); err == nil {
+		u := &unit{r: r, name: name, file: file}
+		notes := len(r.notes)
+		u.parse(file, text)
+		r.notes = r.notes[:notes]
+		if l, ok := u.last("Install", "DefaultInstance"); ok {
+			found = append(found, strings.Replace(name, "@.", "@"+l.value+".", 1))
+		}
+	}
+	slices.Sort(found)
+	found = slices.Compact(found)
+	return slices.DeleteFunc(found, func(instance string) bool { return r.exists(path.Join(dir, instance)) })
+}
+
+// wantedIn returns the instances of each template that links in the folders of what
+// wants or requires units name.
+func (r *reading) wantedIn(dir string) map[string][]string {
+	if known, ok := r.instances[dir]; ok {
+		return known
+	}
+	found := make(map[string][]string)
 	for _, folder := range r.lookedThrough(dir) {
 		names, err := r.entries(folder)
 		if err != nil {
@@ -138,24 +159,17 @@ func (r *reading) instancesOf(file string) []string {
 				continue
 			}
 			for _, link := range links {
-				if templateOf(link) == name {
-					found = append(found, link)
+				if t := templateOf(link); t != "" {
+					found[t] = append(found[t], link)
 				}
 			}
 		}
 	}
-	if text, err := r.text(file); err == nil {
-		u := &unit{r: r, name: name, file: file}
-		notes := len(r.notes)
-		u.parse(file, text)
-		r.notes = r.notes[:notes]
-		if l, ok := u.last("Install", "DefaultInstance"); ok {
-			found = append(found, strings.Replace(name, "@.", "@"+l.value+".", 1))
-		}
+	if r.instances == nil {
+		r.instances = make(map[string]map[string][]string)
 	}
-	slices.Sort(found)
-	found = slices.Compact(found)
-	return slices.DeleteFunc(found, func(instance string) bool { return r.exists(path.Join(dir, instance)) })
+	r.instances[dir] = found
+	return found
 }
 
 // socketsOf returns the sockets that start each service of a folder.
