@@ -302,6 +302,11 @@ func (d *draft) helper(file, dir, name string) {
 		d.assume(d.r.at(file, failure.line), d.option(name), "", "%s; so the script itself is what runs", failure.what)
 		return
 	}
+	for _, field := range scratch.sorted() {
+		if v := scratch.values[field]; !slices.Equal(v.text, d.values[field].text) {
+			d.lost(v.at, "%s of this script: what is run there is run as the program is", field)
+		}
+	}
 	words := s.words
 	if len(words) > 0 && !strings.Contains(words[0], "/") {
 		words = append([]string{"/usr/bin/env"}, words...)

@@ -29,6 +29,24 @@ func TestNothingIsLeftOutInSilence(t *testing.T) {
 			"supervise: lost",
 		},
 		{
+			"what a logger has of its own", importer.Runit, "sv/a",
+			map[string]string{
+				"sv/a/run":     run,
+				"sv/a/log/run": "#!/bin/sh\numask 077\nexport V=1\nexec chpst -u log:adm -o 20 -n 5 -C /x svlogd -ttt /var/log/a\n",
+			},
+			[]string{
+				"log/run:2: lost: run.umask of the logger", "log/run:4: lost: run.env.V of the logger", "log/run:4: lost: run.limits.nofile of the logger", "log/run:4: lost: run.nice of the logger",
+				"log/run:4: lost: run.directory of the logger", "log/run:4: lost: the groups of log:adm",
+			},
+			"run.user:",
+		},
+		{
+			"what a check has of its own", importer.Runit, "sv/a",
+			map[string]string{"sv/a/run": run, "sv/a/check": "#!/bin/sh\nexec chpst -u nobody /bin/check\n"},
+			[]string{"check:2: lost: run.user of this script"},
+			"refused",
+		},
+		{
 			"files of s6", importer.S6, "sv/a",
 			map[string]string{"sv/a/run": run, "sv/a/timeout-finish": "3000\n", "sv/a/max-death-tally": "5\n"},
 			[]string{"sv/a/timeout-finish: lost"},
@@ -59,6 +77,9 @@ func TestNothingIsLeftOutInSilence(t *testing.T) {
 				if !strings.Contains(said, want) {
 					t.Errorf("nothing says %q:\n%s", want, said)
 				}
+			}
+			if text := result.Apps[0].Text; strings.Contains(text, "nofile") || strings.Contains(text, "nice:") || strings.Contains(text, "/x") {
+				t.Errorf("what is the logger's is the program's:\n%s", text)
 			}
 			if strings.Contains(said, tt.not) {
 				t.Errorf("it says %q:\n%s", tt.not, said)

@@ -188,9 +188,7 @@ func (s *scriptReader) builtin(name string, args []string, at place) (what strin
 		if !ok {
 			return "umask " + args[0]
 		}
-		if !s.out.chain.log {
-			d.mode("run.umask", mode, at)
-		}
+		d.mode("run.umask", mode, at)
 	case "cd":
 		if len(args) == 2 && args[0] == "--" {
 			args = args[1:]
@@ -316,7 +314,7 @@ func (s *scriptReader) exec(words []shellWord, vars lookup, c *shellCommand, at 
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.exported)) {
-		if value, set := s.shell[name]; set && s.exported[name] && !s.out.chain.log {
+		if value, set := s.shell[name]; set && s.exported[name] && (name != "PATH" || !s.out.chain.log) {
 			s.d.env(name, value, at)
 		}
 	}
