@@ -784,6 +784,10 @@ func unitsOfMachine(t *testing.T, p *proof) {
 			if len(result.Notes) == 0 {
 				t.Errorf("%s: nothing is imported, and nothing said", file)
 			}
+			forks := slices.Contains([]string{"apache2.service", "nginx.service"}, filepath.Base(file))
+			if forks && !slices.ContainsFunc(result.Notes, func(n importer.Note) bool { return strings.HasPrefix(n.Message, "Type=forking:") }) {
+				t.Errorf("%s: nothing says why it is refused: %v", file, result.Notes)
+			}
 			refused++
 			continue
 		}

@@ -33,9 +33,24 @@ func (r *reading) systemd() error {
 			r.oneOfFolder(file)
 		case slices.Contains([]string{".target", ".timer", ".path", ".mount", ".slice", ".automount", ".swap"}, ext):
 			r.skip(at, "a unit of this kind starts no program")
+		case ext == ".d":
+			r.strayDropIns(file)
+		case ext != ".service" && ext != ".socket" && ext != ".wants" && ext != ".requires":
+			r.skip(at, "it is no unit that systemd reads")
 		}
 	}
 	return nil
+}
+
+// strayDropIns tells of drop-ins of a unit that is not there.
+func (r *reading) strayDropIns(folder string) {
+	name := strings.TrimSuffix(path.Base(folder), ".d")
+	ext := path.Ext(name)
+	begin := strings.HasSuffix(strings.TrimSuffix(name, ext), "-") // of all names that begin so
+	if ext != ".service" && ext != ".socket" || begin || r.findUnit(path.Dir(folder), name) != "" {
+		return
+	}
+	r.skip(r.at(folder, 0), "the unit %s of these drop-ins is not there", name)
 }
 
 // oneOfFolder reads a unit of a folder, where an error is about that unit alone.

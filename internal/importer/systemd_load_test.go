@@ -149,6 +149,15 @@ func TestSystemdNames(t *testing.T) {
 			[]string{"u/b.service:5: lost: TimeoutStartSec=7", "u/d.service:2: refused: Type=dbus"},
 		},
 		{
+			"files that are no units", "u",
+			map[string]string{
+				"u/a.service": plain, "u/a.service.bak": plain, "u/README": "x", "u/a.service.d/x.conf": "[Service]\nNice=1\n", "u/b.service.d/x.conf": "[Service]\nNice=1\n",
+				"u/service.d/x.conf": "[Service]\nUMask=0\n", "u/b-.service.d/x.conf": "[Service]\nUMask=1\n", "u/x.wants/y.service": plain,
+			},
+			[]string{"a nice: 1"},
+			[]string{"u/a.service.bak: skipped: it is no unit", "u/README: skipped: it is no unit", "u/b.service.d: skipped: the unit b.service of these drop-ins is not there"},
+		},
+		{
 			"reloads by a signal", "u/a.service",
 			map[string]string{"u/a.service": plain + "ExecReload=/srv/x -c\nExecReload=/bin/kill -USR2 $MAINPID\n"},
 			[]string{"a reload_signal: USR2"},
