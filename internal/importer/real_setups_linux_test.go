@@ -279,6 +279,7 @@ func TestRealSetUps(t *testing.T) {
 		{"daemontools: a service of publicfile", publicfile},
 		{"runit: git-daemon-run", gitDaemonRun},
 		{"runit: /etc/runit/runsvdir of Debian", debianRunit},
+		{"s6: a service in the manner of its documentation", s6Service},
 		{"systemd: all units of this machine", unitsOfMachine},
 	}
 	begun := 0
@@ -513,8 +514,8 @@ func debianFcgiwrap(t *testing.T, p *proof) {
 	}
 	m.write(t, "srv/see", requestReporter, 0o755)
 	request := fastcgiRequest([2]string{"SCRIPT_FILENAME", m.path("srv/see")}, [2]string{"REQUEST_METHOD", "GET"}, [2]string{"T_A", "b c"}, [2]string{"SCRIPT_NAME", "/see"})
-	want := m.activated(t, m.path("units"), "fcgiwrap", socket, request)
 	result := m.importAll(t, p, importer.Systemd, "units", "systemd", new(importer.Options))
+	want := m.activated(t, m.path("units"), "fcgiwrap", socket, request)
 	if !strings.Contains(result.Apps[0].Text, "group: www-data") || !strings.Contains(result.Apps[0].Text, "unix: "+socket) {
 		t.Error("the socket is not carried")
 	}
@@ -561,8 +562,8 @@ WantedBy=multi-user.target
 `, 0o644)
 	m.write(t, "units/gunicorn.socket", "[Unit]\nDescription=gunicorn socket\n\n[Socket]\nListenStream=DIR/run/gunicorn.sock\nSocketUser=www-data\nSocketMode=600\n\n[Install]\nWantedBy=sockets.target\n", 0o644)
 	m.write(t, "run/keep", "", 0o644)
-	want := m.activated(t, m.path("units"), "gunicorn", m.path("run/gunicorn.sock"), get)
 	m.importAll(t, p, importer.Systemd, "units", "systemd", new(importer.Options))
+	want := m.activated(t, m.path("units"), "gunicorn", m.path("run/gunicorn.sock"), get)
 	got := m.activated(t, m.path("generated/systemd"), "gunicorn", m.path("run/gunicorn.sock"), get)
 	p.ran = "systemd-socket-activate, by what systemd reads"
 	p.same(t, without(got, coreLimit), without(want, coreLimit), "limit NOFILE 500")
@@ -732,6 +733,36 @@ func gitDaemonRun(t *testing.T, p *proof) {
 	got := m.underRunsv(t, m.path("generated/runit/git-daemon"), addr, ask)
 	p.ran = "runsv, with the script itself as the command"
 	p.same(t, got, want, "refs/heads/")
+}
+
+func s6Service(t *testing.T, p *proof) {
+	supervise, svc := need.Program(t, "s6-supervise"), need.Program(t, "s6-svc")
+	for _, program := range []string{"s6-setuidgid", "s6-envdir", "s6-softlimit"} {
+		need.Program(t, program)
+	}
+	m := newMachine(t)
+	port := freePort(t)
+	m.write(t, "srv/served", served, 0o755)
+	m.write(t, "service/env/T_A", "b c\n", 0o644)
+	m.write(t, "service/timeout-kill", "3000\n", 0o644)
+	m.write(t, "service/run", fmt.Sprintf("#!/bin/sh\nexec 2>&1\numask 027\ncd DIR/srv\nexec s6-envdir DIR/service/env s6-softlimit -o 200 s6-setuidgid nobody ./served %d 'd e'\n", port), 0o755)
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	run := func(folder string) string {
+		end := m.start(t, m.dir, supervise, folder)
+		defer func() {
+			m.run(t, m.dir, nil, svc, "-dx", folder)
+			end(0)
+		}()
+		return say(t, addr, get)
+	}
+	want := run(m.path("service"))
+	result := m.importAll(t, p, importer.S6, "service", "s6", new(importer.Options))
+	if !strings.Contains(result.Apps[0].Text, "stop_timeout: 3s") {
+		t.Error("timeout-kill is not carried")
+	}
+	got := run(m.path("generated/s6/service"))
+	p.ran = "s6-supervise"
+	p.same(t, without(got, coreLimit), without(want, coreLimit), "env T_A=b c")
 }
 
 func debianRunit(t *testing.T, p *proof) {
