@@ -123,7 +123,7 @@ func (e *env) init(ctx context.Context, name string, f *initFlags, given func(st
 	if i.name == "" && i.from == "" {
 		return usagef("scgikit init blog --type cgi …", "init needs the name of the app, or --from DIR")
 	}
-	result, err := i.result()
+	result, err := i.result(ctx)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (i *interview) wrongFlag() error {
 }
 
 // result makes the description of what is known.
-func (i *interview) result() (*importer.Result, error) {
+func (i *interview) result(ctx context.Context) (*importer.Result, error) {
 	o := &importer.Options{Name: i.name, Targets: generate.OptionTypes(), Listens: map[string]string{}}
 	if v := i.answers["listen"]; v != "" {
 		o.Listens[""] = v
@@ -187,14 +187,14 @@ func (i *interview) result() (*importer.Result, error) {
 	if inRoot == "" {
 		inRoot = "."
 	}
-	return importer.Read(importer.Project, os.DirFS("/"), inRoot, i.from, o)
+	return importer.Read(ctx, importer.Project, os.DirFS("/"), inRoot, i.from, o)
 }
 
 // askAll asks for what no flag says and, with --from, the folder does not.
 func (i *interview) askAll(ctx context.Context) error {
 	found := ""
 	if i.from != "" {
-		result, err := i.result()
+		result, err := i.result(ctx)
 		if err != nil {
 			return err
 		}
@@ -207,7 +207,7 @@ func (i *interview) askAll(ctx context.Context) error {
 		if i.from != "" {
 			preset = filepath.Base(i.env.path(i.from))
 		}
-		if err := i.ask(ctx, "Name of the app", preset, func(v string) (string, bool) { i.name = v; return i.complaint("name") }, true); err != nil {
+		if err := i.ask(ctx, "Name of the app", preset, func(v string) (string, bool) { i.name = v; return i.complaint(ctx, "name") }, true); err != nil {
 			return err
 		}
 	}
@@ -225,7 +225,7 @@ func (i *interview) askAll(ctx context.Context) error {
 			if v == "" {
 				return "", true
 			}
-			return i.complaint(q.field)
+			return i.complaint(ctx, q.field)
 		}, q.must)
 		if err != nil {
 			return err
@@ -248,8 +248,8 @@ func (i *interview) wanted(q *question) bool {
 }
 
 // complaint returns what is wrong with a field of what is known so far.
-func (i *interview) complaint(field string) (string, bool) {
-	result, err := i.result()
+func (i *interview) complaint(ctx context.Context, field string) (string, bool) {
+	result, err := i.result(ctx)
 	if err != nil {
 		return err.Error(), false
 	}
