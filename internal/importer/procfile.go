@@ -38,7 +38,9 @@ func (r *reading) procfile() error {
 		if r.full(at) {
 			break
 		}
-		p.process(m[1], strings.TrimSpace(m[2]), p.port+100*index, at)
+		if r.process == "" || r.process == m[1] {
+			p.process(m[1], strings.TrimSpace(m[2]), p.port+100*index, at)
+		}
 		index++
 	}
 	return nil
