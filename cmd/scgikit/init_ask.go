@@ -51,6 +51,9 @@ func (i *interview) askAll(ctx context.Context, result *importer.Result) (*impor
 		switch q.flag {
 		case "mount":
 			preset = "/" + i.name + "/"
+			if found && strings.Contains(result.Apps[0].Text, "\n  mount: / #") {
+				preset = "/"
+			}
 		case "listen":
 			port := 8040
 			for slices.Contains(i.ports(), port) {

@@ -56,7 +56,7 @@ func onTerminal(t *testing.T, dir string, args ...string) *terminal {
 	term.more = sync.NewCond(&term.mu)
 	term.cmd = exec.CommandContext(t.Context(), "scgikit", args...)
 	term.cmd.Dir = dir
-	term.cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=", goRaceVariable)
+	term.cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=", goRaceEnv)
 	term.cmd.Stdin, term.cmd.Stderr, term.cmd.Stdout = slave, slave, &term.stdout
 	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
 	if err := term.cmd.Start(); err != nil {
@@ -79,8 +79,6 @@ func onTerminal(t *testing.T, dir string, args ...string) *terminal {
 	}()
 	return term
 }
-
-const goRaceVariable = "GORACE=" + goRace
 
 // says waits for a text behind what was waited for before.
 func (term *terminal) says(want string) {

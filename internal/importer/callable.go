@@ -216,7 +216,7 @@ func (p *pythonFolder) refuseASGI(c *pyCandidate, name string) {
 		}
 	}
 	command := server + " " + c.said() + " --host 127.0.0.1 --port ${port}"
-	p.r.refuse(c.at, "", fmt.Sprintf("scgikit init %s --type server --protocol http --directory %s --command %s", mendedName(name), shellWordOf(root), shellWordOf(command)),
+	p.r.refuse(c.at, "", fmt.Sprintf("scgikit init %s --type server --protocol http --mount / --directory %s --command %s", mendedName(name), shellWordOf(root), shellWordOf(command)),
 		"%s is an ASGI app (%s), which no bridge calls: an ASGI server runs it, with protocol: http, run.directory: %s and run.command: [%s]",
 		c.said(), c.why, printable.Text(root), strings.ReplaceAll(command, " ", ", "))
 }

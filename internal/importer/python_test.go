@@ -285,3 +285,48 @@ func FuzzPython(f *testing.F) {
 		}
 	})
 }
+
+// Where a program listens that is told its port by its words, or that has one of its
+// own, is no matter of PORT.
+func TestProcfilePorts(t *testing.T) {
+	for command, want := range map[string]string{
+		"./serve":                              "5000",
+		"./serve --port $PORT":                 "5000",
+		"uvicorn main:app":                     "8000",
+		"uvicorn main:app --port 9001":         "9001",
+		"uvicorn main:app --port=9001 -x":      "9001",
+		"gunicorn app:app":                     "5000",
+		"gunicorn -b 0.0.0.0:9002 app:app":     "9002",
+		"gunicorn --bind=:9003 app:app":        "9003",
+		"gunicorn --bind [::]:9004 app:app":    "9004",
+		"hypercorn --bind localhost:9005 a:b":  "9005",
+		"./serve -p 9006":                      "9006",
+		"./serve --port 99999":                 "5000",
+		"waitress-serve --listen=*:9007 a:app": "9007",
+		"waitress-serve a:app":                 "8080",
+	} {
+		result := readProject(t, folderOf("-- Procfile --\nweb: "+command+"\n"), importer.Options{})
+		if len(result.Apps) != 1 || !strings.Contains(result.Apps[0].Text, "  tcp: 127.0.0.1:"+want) {
+			t.Errorf("%s is not at %s: %+v", command, want, result)
+		}
+	}
+}
+
+// What an answer says is not told of as assumed.
+func TestNothingAssumedThatIsSaid(t *testing.T) {
+	m := folderOf("-- Procfile --\nweb: ./serve\n")
+	result := readProject(t, m, importer.Options{Answers: []importer.Answer{
+		{Field: "run.user", Words: []string{"www"}, Flag: "user"},
+		{Field: "listen", Words: []string{"127.0.0.1:9000"}, Flag: "listen"},
+		{Field: "http.mount", Words: []string{"/x/"}, Flag: "mount"},
+		{Field: "protocol", Words: []string{"scgi"}, Flag: "protocol"},
+	}})
+	for _, n := range result.Notes {
+		if n.Class == importer.Assumed && n.Field != "run.umask" {
+			t.Errorf("%s", n)
+		}
+	}
+	if len(result.Apps) != 1 || !strings.Contains(result.Apps[0].Text, "9000") {
+		t.Errorf("%+v", result)
+	}
+}

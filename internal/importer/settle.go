@@ -36,6 +36,8 @@ func (r *reading) settle() *Result {
 			}
 		}
 	}
+	// What somebody has said is not assumed.
+	r.notes = slices.DeleteFunc(r.notes, func(n Note) bool { return n.Class == Assumed && r.answerOf(n.Field) != "" })
 	r.sortNotes()
 	result.Notes = append([]Note{}, r.notes...)
 	result.Wrong, result.Choices, result.Lacks = r.wrong, r.choices, r.lacks
