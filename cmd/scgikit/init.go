@@ -262,8 +262,16 @@ func (i *interview) files(apps []importer.Description, f *initFlags) ([]string, 
 
 // isFree returns an error where the description of an app would overwrite a file.
 func (i *interview) isFree(name string, f *initFlags) error {
+	const single = "scgikit.yaml"
 	file := i.file(name)
-	if _, err := os.Lstat(i.env.path(file)); err == nil && !f.force && !f.stdout {
+	if f.stdout {
+		return nil
+	}
+	if _, err := os.Lstat(i.env.path(single)); err == nil && file != single {
+		return failf(exitRefused, "mv "+single+" "+filepath.Join(i.env.settings.AppsDir, "NAME.yaml")+", with its name for NAME",
+			"%s is there: a project has that, or %s", single, filepath.Join(i.env.settings.AppsDir, "*.yaml"))
+	}
+	if _, err := os.Lstat(i.env.path(file)); err == nil && !f.force {
 		return failf(exitRefused, "--force overwrites it; a second app belongs in "+filepath.Join(i.env.settings.AppsDir, "NAME.yaml"), "%s is there already", file)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"scgikit/internal/appfile"
 	"scgikit/internal/diag"
 	"scgikit/internal/importer"
 )
@@ -16,6 +17,11 @@ import (
 // what comes of the answers.
 func (i *interview) askAll(ctx context.Context, result *importer.Result) (*importer.Result, error) {
 	var err error
+	if i.from == "" && i.kind() == "" {
+		if result, err = i.askFrom(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if len(result.Choices) > 0 {
 		if result, err = i.askApp(ctx, result); err != nil {
 			return nil, err
@@ -23,12 +29,20 @@ func (i *interview) askAll(ctx context.Context, result *importer.Result) (*impor
 	}
 	found := i.from != "" && len(result.Apps) > 0
 	if i.from != "" && !found {
-		if result.Lacks == "" && slices.ContainsFunc(result.Notes, func(n importer.Note) bool { return n.Class == importer.Refused && n.Field == "" }) {
+		refused := func(n importer.Note) bool { return n.Class == importer.Refused && n.Field == "" }
+		if i.kind() == "" && slices.ContainsFunc(result.Notes, refused) {
 			return result, nil // questions do not mend it
 		}
+		i.env.showNotes(slices.DeleteFunc(slices.Clone(result.Notes), func(n importer.Note) bool {
+			return n.Class == importer.Assumed || n.Class == importer.Refused && n.Field != ""
+		}))
 		if result.Lacks != "" {
 			i.env.say("%s: %s", i.from, result.Lacks)
 		}
+	}
+	presets := map[string]string{}
+	if found {
+		presets = i.presets(result)
 	}
 	if i.name == "" {
 		preset := ""
@@ -47,19 +61,19 @@ func (i *interview) askAll(ctx context.Context, result *importer.Result) (*impor
 		if given || found && !q.found || !i.wanted(&q) {
 			continue
 		}
-		preset := q.preset
-		switch q.flag {
-		case "mount":
+		preset := presets[q.flag]
+		switch {
+		case preset != "":
+		case q.flag == "mount":
 			preset = "/" + i.name + "/"
-			if found && strings.Contains(result.Apps[0].Text, "\n  mount: / #") {
-				preset = "/"
-			}
-		case "listen":
+		case q.flag == "listen":
 			port := 8040
 			for slices.Contains(i.ports(), port) {
 				port++
 			}
 			preset = "127.0.0.1:" + strconv.Itoa(port)
+		default:
+			preset = q.preset
 		}
 		err := i.ask(ctx, q.ask, preset, func(v string) (string, bool) {
 			i.answers[q.flag] = v
@@ -76,6 +90,36 @@ func (i *interview) askAll(ctx context.Context, result *importer.Result) (*impor
 		return nil, err
 	}
 	return result, i.wrong(result)
+}
+
+// presets are what is found in a folder, where an answer would take its place.
+func (i *interview) presets(result *importer.Result) map[string]string {
+	loader := i.env.loader()
+	loader.Sets, loader.Profile = nil, ""
+	project, list := loader.Load([]appfile.Source{{Name: "found", Data: []byte(result.Apps[0].Text)}})
+	if list.HasErrors() {
+		return nil
+	}
+	a := project.Apps[0]
+	out := map[string]string{"user": a.Run.User, "listen": a.Addr().String()}
+	if a.Prefix() == "" { // else it has the name that is asked for
+		out["mount"] = a.HTTP.Mount
+	}
+	return out
+}
+
+// askFrom asks for a folder that holds the app.
+func (i *interview) askFrom(ctx context.Context) (result *importer.Result, err error) {
+	err = i.ask(ctx, "A folder to look in for it, such as . for this one; empty for none", "", func(v string) (string, bool) {
+		i.from = v
+		got, err := i.result()
+		if err != nil {
+			return err.Error(), false
+		}
+		result = got
+		return "", true
+	}, false)
+	return result, err
 }
 
 // nameIt takes the name of the app.
@@ -180,6 +224,7 @@ func (i *interview) ask(ctx context.Context, text, preset string, take func(stri
 			line = preset
 		}
 		if line == "" && must {
+			fmt.Fprintln(i.env.stderr, "  an answer is needed")
 			continue
 		}
 		complaint, ok := take(line)

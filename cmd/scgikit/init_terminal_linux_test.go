@@ -166,6 +166,9 @@ func TestInitOnTerminal(t *testing.T) {
 		want    []string // lines of the description
 	}{
 		{"wsgi", nil, nil, answers{
+			{"A folder to look in for it, such as . for this one; empty for none: ", "nowhere\n"},
+			{"nowhere: no such file or directory", ""},
+			{"A folder to look in", "\n"},
 			{"Name of the app: ", "Bad Name\n"},
 			{`"Bad Name" is no name of an app`, ""},
 			{"Name of the app: ", "\n"},
@@ -222,7 +225,8 @@ func TestInitOnTerminal(t *testing.T) {
 			{"it listens by itself", ""},
 			{"What is to be generated", "nginx runit\n"},
 		}, []string{"  command: [/srv/echo, \"a b\", \"${port}\"]", "protocol: http", "  mount: /", "targets: [nginx, runit]"}},
-		{"django", map[string]string{"shop/manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n", "shop/shop/settings.py": "", "shop/shop/wsgi.py": djangoWSGI}, []string{"--from", "shop"}, answers{
+		{"django", map[string]string{"shop/manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n", "shop/shop/settings.py": "", "shop/shop/wsgi.py": djangoWSGI}, nil, answers{
+			{"A folder to look in", "shop\n"},
 			{"Name of the app [shop]: ", "\n"},
 			{"The user that runs it", "shop\n"},
 			{"Where it listens", "127.0.0.1:8041\n"},
@@ -246,8 +250,8 @@ func TestInitOnTerminal(t *testing.T) {
 		{"procfile", map[string]string{"heroku/Procfile": "web: ./serve --port $PORT\nworker: ./work\n"}, []string{"--from", "heroku"}, answers{
 			{"Name of the app [heroku]: ", "web\n"},
 			{"The user", "\n"},
-			{"Where it listens", "127.0.0.1:5000\n"},
-			{"Its URL path", "\n"},
+			{"Where it listens: host:port or unix:/path [127.0.0.1:5000]: ", "\n"},
+			{"Its URL path on the web server [/]: ", "\n"},
 			{"Host names", "\n"},
 			{"What is to be generated", "\n"},
 		}, []string{"name: web", "protocol: http", "  tcp: 127.0.0.1:5000"}},
@@ -319,10 +323,11 @@ func TestInitBrokenOff(t *testing.T) {
 		code exitCode
 	}{{"\x04", exitUsage}, {"\x03", exitInterrupted}} {
 		// At every question, and behind half an answer.
-		for stop := range 8 {
+		for stop := range 9 {
 			dir := t.TempDir()
 			term := onTerminal(t, dir, "init")
 			list := answers{
+				{"A folder to look in", "\n"},
 				{"Name of the app: ", "hello\n"},
 				{"What is it", "cgi\n"},
 				{"The script", "/srv/hello.cgi\n"},

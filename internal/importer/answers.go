@@ -31,7 +31,9 @@ func (d *draft) answer() {
 
 func (d *draft) take(a *Answer) {
 	for _, other := range alternatives[a.Field] {
-		delete(d.values, other)
+		if d.r.answerOf(other) == "" { // what was found, and not what was said as well
+			delete(d.values, other)
+		}
 	}
 	for field := range d.values {
 		if strings.HasPrefix(field, a.Field+".") && a.YAML {
@@ -45,6 +47,11 @@ func (d *draft) take(a *Answer) {
 		delete(d.values, "listen.tcp")
 		delete(d.values, "listen.unix")
 		d.listen(a.Words[0], d.at)
+		for _, field := range []string{"listen.tcp", "listen.unix"} {
+			if v, set := d.values[field]; set {
+				d.raw(field, strings.ReplaceAll(v.text[0], "$$", "$"), d.at)
+			}
+		}
 	case a.YAML && (a.Words[0] == "null" || a.Words[0] == "~"):
 		delete(d.values, a.Field)
 	case a.YAML:

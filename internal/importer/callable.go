@@ -142,6 +142,9 @@ func (p *pythonFolder) callable(d *draft, c *pyCandidate, at place, settings set
 	if c.kind == unknown {
 		d.assume(at, "wsgi.module", "--module names another one", "%s is taken for a WSGI callable: %s", c.name, c.why)
 	}
+	if serves := c.m.serves; serves.line > 0 {
+		d.assume(d.r.at(c.m.file, serves.line), "", "put it below: if __name__ == '__main__'", "%s is called when the module is imported, and does not come back", serves.text)
+	}
 	if settings.name != "" && c.m.django.name == "" {
 		said := d.r.at(manage, settings.line)
 		d.env("DJANGO_SETTINGS_MODULE", settings.name, said)

@@ -214,6 +214,13 @@ func (r *reading) nothing(p *pythonFolder) {
 	}
 	last := len(lacks) - 1
 	r.lacks = strings.Join(lacks[:last], ", ") + " and " + lacks[last]
+	if names, err := r.entries(r.base); err == nil {
+		for _, name := range names {
+			if path.Ext(name) == ".wsgi" {
+				r.note(Skipped, r.at(path.Join(r.base, name), 0), "", "", "a copy or link that is called wsgi.py is one", "a script of mod_wsgi is no module that can be imported")
+			}
+		}
+	}
 	for _, file := range p.files() {
 		m := p.open(file)
 		if m == nil {

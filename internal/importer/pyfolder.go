@@ -249,6 +249,9 @@ func (p *pythonFolder) candidate(m *pyModule) (pyCandidate, bool) {
 			continue
 		}
 		c := pyCandidate{m: m, name: name, pyVerdict: v, tier: p.tier(m, usual, v.kind)}
+		if n := m.names[name]; n != nil && n.how == pyImported && slices.Contains([]string{"run.py", "server.py", "main.py"}, path.Base(m.file)) {
+			c.tier += 6 // what starts a server of its own; the module that makes the app does not
+		}
 		if c.kind == unknown && path.Base(m.file) == "asgi.py" {
 			c.kind = asgiApp
 			c.why += ", in asgi.py"

@@ -53,6 +53,8 @@ type pyScope struct {
 	names map[string]*pyName
 	order []string
 	stars []string // modules of "from module import *"
+
+	serves pyStatement // a call at the top level that answers requests
 }
 
 const maxPyStatement = 4000 // characters that are kept of a statement
@@ -341,11 +343,47 @@ func (s *pyScope) simple(at *pyStatement) {
 	}
 	// A comparison, an argument's name and += are no assignments.
 	parts := topSplit(strings.NewReplacer("==", "\x01", "!=", "\x01", "<=", "\x01", ">=", "\x01", "+=", "\x01", "-=", "\x01", "|=", "\x01", ":=", "\x01").Replace(at.text), '=')
+	value := unwrapped(strings.ReplaceAll(parts[len(parts)-1], "\x01", "=="))
 	for _, target := range parts[:len(parts)-1] {
-		if m := pyTarget.FindStringSubmatch(target); m != nil {
-			s.bind(m[1], &pyName{how: pyAssigned, line: at.line, text: strings.ReplaceAll(parts[len(parts)-1], "\x01", "==")})
+		// "app, api = a(), b()" binds one by one, as far as the text shows it.
+		names, values := topSplit(unwrapped(target), ','), topSplit(value, ',')
+		for i, name := range names {
+			text := value
+			if len(names) > 1 && len(values) == len(names) {
+				text = values[i]
+			}
+			if m := pyTarget.FindStringSubmatch(name); m != nil {
+				s.bind(m[1], &pyName{how: pyAssigned, line: at.line, text: text})
+			}
 		}
 	}
+	if m := servesItself.FindString(at.text); m != "" && s.serves.line == 0 {
+		s.serves = pyStatement{line: at.line, text: m + ")"}
+	}
+}
+
+// servesItself are calls that answer requests, and do not come back.
+var servesItself = regexp.MustCompile(`^(?:\w+\.)*(?:run|run_simple|serve|serve_forever|quickstart)\(`)
+
+// unwrapped takes away brackets around a whole expression.
+func unwrapped(text string) string {
+	for strings.HasPrefix(text, "(") && strings.HasSuffix(text, ")") {
+		inner := text[1 : len(text)-1]
+		depth := 0
+		for i := range len(inner) {
+			switch inner[i] {
+			case '(':
+				depth++
+			case ')':
+				depth--
+			}
+			if depth < 0 {
+				return text
+			}
+		}
+		text = strings.TrimSpace(inner)
+	}
+	return text
 }
 
 // notCallable are values that are bound where there is nothing better.

@@ -125,6 +125,10 @@ func TestCallables(t *testing.T) {
 		{"CRLF and latin 1", "-- app.py --\n# caf\xe9\r\nimport flask\r\napp = \\\r\n  flask.Flask('x')\r\n", "p app:app # app.py:3"},
 		{"names in a circle", "-- app.py --\nfrom b import app\n-- b.py --\nfrom app import app\n", "p app:app # app.py:1; assumed"},
 		{"made of itself", "-- app.py --\napp = wrap(app)\n", "p app:app # app.py:1; assumed"},
+		{"in brackets", "-- app.py --\nimport flask\napp = (\n    flask.Flask('x')\n)\n", "p app:app # app.py:2"},
+		{"one of two", "-- app.py --\nimport flask\nx, app = 1, flask.Flask('x')\n", "p app:app # app.py:2"},
+		{"two of a factory", "-- app.py --\nimport quart\ndef make():\n    a = quart.Quart('x')\n    return a, 1\napp, x = make()\n", "refused p/app.py:5"},
+		{"run.py", "-- run.py --\nfrom blog import app\napp.run()\n-- blog/__init__.py --\nfrom flask import Flask\napp = Flask('x')\n", "p blog:app # blog/__init__.py:2"},
 		{"src", "-- src/proj/wsgi.py --\nfrom proj.app import app\n-- src/proj/app.py --\nfrom flask import Flask\napp = Flask('x')\n-- src/proj/__init__.py --\n", "p/src proj.wsgi:app # src/proj/wsgi.py:1"},
 		{"src without __init__.py", "-- src/proj/wsgi.py --\nfrom flask import Flask\napp = Flask('x')\n", "p/src proj.wsgi:app # src/proj/wsgi.py:2"},
 		{"a folder that is no package", "-- server/wsgi.py --\nfrom views import application\n-- server/views.py --\ndef application(environ, start_response): pass\n", "p/server wsgi:application # server/wsgi.py:1"},
@@ -308,6 +312,20 @@ func TestProcfilePorts(t *testing.T) {
 		result := readProject(t, folderOf("-- Procfile --\nweb: "+command+"\n"), importer.Options{})
 		if len(result.Apps) != 1 || !strings.Contains(result.Apps[0].Text, "  tcp: 127.0.0.1:"+want) {
 			t.Errorf("%s is not at %s: %+v", command, want, result)
+		}
+	}
+}
+
+// A module that serves by itself does not come back from its import.
+func TestModuleThatServes(t *testing.T) {
+	const text = "-- app.py --\nimport flask\napp = flask.Flask('x')\n"
+	for more, want := range map[string]bool{
+		"app.run(debug=True)\n": true, "if True:\n    app.run()\n": true, "from waitress import serve\nserve(app)\n": true,
+		"if __name__ == '__main__':\n    app.run()\n": false, "def main():\n    app.run()\n": false, "x = app.run\n": false,
+	} {
+		notes := fmt.Sprint(readProject(t, folderOf(text+more), importer.Options{}).Notes)
+		if strings.Contains(notes, "does not come back") != want {
+			t.Errorf("%q: %s", more, notes)
 		}
 	}
 }
