@@ -6,12 +6,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"scgikit/generate"
+	"scgikit/internal/appfile"
 	"scgikit/internal/importer"
+	"scgikit/internal/inetdconf"
 )
 
 // initFlags are the flags of init.
@@ -102,6 +105,12 @@ it. Flags win over what is found. Set-ups that run already are for scgikit impor
 		text := strings.ToLower(q.ask[:1]) + q.ask[1:]
 		f.values[q.flag] = flags.String(q.flag, "", text+": `"+q.example+"`")
 	}
+	// These fail only for a flag that does not exist or has a function already.
+	for flag, words := range map[string][]string{
+		"type": appfile.Type("").Values(), "protocol": appfile.Protocol("").Values(), "dialect": inetdconf.Dialect("").Values(), "targets": targetNames(),
+	} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	}
 	flags.BoolVar(&f.stdout, "stdout", false, "write to the standard output")
 	flags.BoolVar(&f.force, "force", false, "overwrite what is there")
 	return cmd
@@ -153,7 +162,11 @@ func (i *interview) run(ctx context.Context, f *initFlags) error {
 		if result.Lacks != "" {
 			return failf(exitFailed, "name it with --type and the flags of that type", "%s: %s", i.from, result.Lacks)
 		}
-		return failf(exitInvalid, "give what is missing as flags: see scgikit init -h", "no description comes of it")
+		hint := "give what is missing as flags: see scgikit init -h"
+		if slices.ContainsFunc(result.Notes, refusedWhole) {
+			hint = "" // the note has one
+		}
+		return failf(exitInvalid, hint, "no description comes of it")
 	}
 	files, err := i.files(result.Apps, f)
 	if err != nil {
@@ -168,6 +181,10 @@ func (i *interview) run(ctx context.Context, f *initFlags) error {
 	}
 	return i.write(result, files, f)
 }
+
+// refusedWhole reports whether a note is of an app that flags for single fields do not
+// mend.
+func refusedWhole(n importer.Note) bool { return n.Class == importer.Refused && n.Field == "" }
 
 func choices(result *importer.Result) string {
 	var out []string

@@ -29,8 +29,7 @@ func (i *interview) askAll(ctx context.Context, result *importer.Result) (*impor
 	}
 	found := i.from != "" && len(result.Apps) > 0
 	if i.from != "" && !found {
-		refused := func(n importer.Note) bool { return n.Class == importer.Refused && n.Field == "" }
-		if i.kind() == "" && slices.ContainsFunc(result.Notes, refused) {
+		if i.kind() == "" && slices.ContainsFunc(result.Notes, refusedWhole) {
 			return result, nil // questions do not mend it
 		}
 		i.env.showNotes(slices.DeleteFunc(slices.Clone(result.Notes), func(n importer.Note) bool {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -46,19 +47,24 @@ func (i *interview) wrongFlag() error {
 	if given && !slices.Contains(kinds, kind) {
 		return usagef("it takes "+strings.Join(kinds, ", "), "--type: %q is no type of an app", kind)
 	}
-	for _, q := range list {
-		if v := i.answers[q.flag]; v == "" || len(q.types) == 0 {
-			continue
-		}
-		if kind := i.kind(); kind != "" && !slices.Contains(q.types, kind) {
-			other := "--type says " + kind
-			if !given {
-				other = "another flag is for type " + kind
-			}
-			return usagef("", "--%s is for an app of type %s, and %s", q.flag, strings.Join(q.types, " or "), other)
-		}
+	other := "--type says " + kind
+	if !given {
+		other = "another flag is for type " + i.kind()
+	}
+	if err := i.wrongType(i.kind(), other); err != nil {
+		return err
 	}
 	return i.wrongSet()
+}
+
+// wrongType refuses flags that are for apps of another type.
+func (i *interview) wrongType(kind, why string) error {
+	for _, q := range questions() {
+		if i.answers[q.flag] != "" && i.flagged(q.flag) && kind != "" && len(q.types) > 0 && !slices.Contains(q.types, kind) {
+			return usagef("", "--%s is for an app of type %s, and %s", q.flag, strings.Join(q.types, " or "), why)
+		}
+	}
+	return nil
 }
 
 // takes says what the flag takes.
@@ -90,9 +96,17 @@ func (i *interview) wrongSet() error {
 	return nil
 }
 
-// wrong is the error for answers that no description takes.
+// typeOf is the type of the app in a description.
+var typeOf = regexp.MustCompile(`(?m)^type: (\w+)`)
+
+// wrong is the error for answers that no description takes, or that of what is found.
 func (i *interview) wrong(result *importer.Result) error {
 	if len(result.Wrong) == 0 {
+		for _, a := range result.Apps {
+			if m := typeOf.FindStringSubmatch(a.Text); m != nil && i.from != "" {
+				return i.wrongType(m[1], "that in "+i.from+" is of type "+m[1])
+			}
+		}
 		return nil
 	}
 	for _, w := range result.Wrong[1:] {

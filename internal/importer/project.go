@@ -104,24 +104,7 @@ func (r *reading) project() error {
 		r.tellOthers(taken, apps, asgi)
 	case len(r.choices) > 0 || len(r.wrong) > 0:
 	case r.options.Type != "":
-		// The answers may say all that is needed.
-		d := r.newDraft(name, r.at(r.base, 0))
-		switch r.options.Type {
-		case "wsgi":
-			root := r.base
-			if m := python.module(&pyModule{root: r.base}, r.saidModule()); m != nil {
-				root = m.root
-			}
-			d.text("run.directory", path.Join("/", root), d.at)
-			d.words("wsgi.path", []string{path.Join("/", root)}, d.at)
-			python.environment(d, root)
-		case "server":
-			d.text("run.directory", path.Join("/", r.base), d.at)
-		}
-		d.add()
-		if len(asgi) > 0 && r.answerOf("run.command") == "" {
-			python.refuseASGI(&asgi[0], name)
-		}
+		r.ofAnswers(python, asgi, name)
 	case len(asgi) > 0:
 		python.refuseASGI(&asgi[0], name)
 	default:
@@ -129,6 +112,35 @@ func (r *reading) project() error {
 		r.nothing(python)
 	}
 	return nil
+}
+
+// ofAnswers makes a description of a type that was asked for, of which nothing is found:
+// the answers may say all that is needed.
+func (r *reading) ofAnswers(p *pythonFolder, asgi []pyCandidate, name string) {
+	module := r.saidModule()
+	if i := slices.IndexFunc(asgi, func(c pyCandidate) bool { return c.m.dotted() == module }); i >= 0 {
+		asgi, module = asgi[i:], ""
+	}
+	if len(asgi) > 0 && module == "" && r.answerOf("run.command") == "" {
+		p.refuseASGI(&asgi[0], name)
+		return
+	}
+	d := r.newDraft(name, r.at(r.base, 0))
+	switch r.options.Type {
+	case "wsgi":
+		root := r.base
+		if m := p.module(&pyModule{root: r.base}, module); m != nil {
+			root = m.root
+		} else if module != "" {
+			d.assume(d.at, "", "it has to be installed for the Python that runs the app", "there is no module %s in the folder", module)
+		}
+		d.text("run.directory", path.Join("/", root), d.at)
+		d.words("wsgi.path", []string{path.Join("/", root)}, d.at)
+		p.environment(d, root)
+	case "server":
+		d.text("run.directory", path.Join("/", r.base), d.at)
+	}
+	d.add()
 }
 
 // choose returns the app that is taken, or nil: then the choices are set, or there is
@@ -141,6 +153,9 @@ func (r *reading) choose(apps []projectApp) *projectApp {
 			}
 		}
 		hint := "nothing is found there"
+		if r.options.Type != "" {
+			hint = "nothing of type " + r.options.Type + " is found there"
+		}
 		if len(apps) > 0 {
 			var known []string
 			for _, a := range apps {
