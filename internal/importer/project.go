@@ -205,7 +205,7 @@ func (r *reading) tellOthers(taken *projectApp, apps []projectApp, asgi []pyCand
 func (r *reading) nothing(p *pythonFolder) {
 	there := func(name string) bool { return r.exists(path.Join(r.base, name)) }
 	var lacks []string
-	if !there("manage.py") {
+	if !slices.ContainsFunc(p.files(), func(file string) bool { return path.Base(file) == "manage.py" }) {
 		lacks = append(lacks, "no manage.py")
 	}
 	lacks = append(lacks, "no module with a WSGI callable")
@@ -236,18 +236,35 @@ func (r *reading) nothing(p *pythonFolder) {
 			}
 		}
 	}
+	r.tellAbove()
 	for _, file := range p.files() {
 		m := p.open(file)
 		if m == nil {
 			continue
 		}
-		if base := path.Base(file); base == "wsgi.py" || base == "app.py" {
+		if base := path.Base(file); base == "wsgi.py" || base == "app.py" && path.Dir(file) == r.base {
 			r.note(Skipped, r.at(file, 0), "", "", "--module names another one", "it binds no callable to the name application or app")
 		}
 		for _, name := range m.order {
 			if n := m.names[name]; n.how == pyFunction && (name == "create_app" || name == "make_app") {
 				r.note(Skipped, r.at(file, n.line), "", "",
 					fmt.Sprintf("write a wsgi.py: from %s import %s; application = %s()", m.dotted(), name, name), "%s makes an app, and no module calls it", name)
+			}
+		}
+	}
+}
+
+// tellAbove names a folder above that looks like the one that was meant.
+func (r *reading) tellAbove() {
+	dir := r.base
+	for range 3 {
+		if dir = path.Dir(dir); dir == "." {
+			return
+		}
+		for _, name := range []string{"manage.py", "wsgi.py", "Procfile"} {
+			if r.exists(path.Join(dir, name)) {
+				r.note(Skipped, r.at(path.Join(dir, name), 0), "", "", "--from "+path.Join("/", dir)+" looks there", "it stands above the folder")
+				return
 			}
 		}
 	}

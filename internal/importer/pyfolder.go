@@ -69,10 +69,12 @@ func (p *pythonFolder) walk() []string {
 				stem, isModule := strings.CutSuffix(name, ".py")
 				file := path.Join(dir, name)
 				switch {
+				case e.IsDir():
+					if name[0] != '.' && !slices.Contains(notOfProject, name) && carriable(name) == "" && !p.r.exists(path.Join(file, "pyvenv.cfg")) {
+						next = append(next, file)
+					}
 				case !pythonName.MatchString(stem):
-				case e.IsDir() && !slices.Contains(notOfProject, name) && !p.r.exists(path.Join(file, "pyvenv.cfg")):
-					next = append(next, file)
-				case isModule && !e.IsDir() && (slices.Contains(usualModules, name) || depth == 0 || path.Base(dir) == "src" && depth == 1):
+				case isModule && (slices.Contains(usualModules, name) || depth == 0 || path.Base(dir) == "src" && depth == 1):
 					if !strings.HasPrefix(name, "test_") && name != "conftest.py" && name != "setup.py" {
 						out = append(out, file)
 					}

@@ -135,6 +135,7 @@ func TestCallables(t *testing.T) {
 		{"a package", "-- blog/__init__.py --\nfrom flask import Flask\napp = Flask('x')\n", "p blog:app # blog/__init__.py:2"},
 		{"the folder is one", "-- __init__.py --\n-- wsgi.py --\napplication = make()\n", "/srv p.wsgi:application # wsgi.py:1; assumed"},
 		{"one, of two names", "-- wsgi.py --\nfrom app import app as application\n-- app.py --\nfrom flask import Flask\napp = Flask('x')\n", "p wsgi:application # wsgi.py:1"},
+		{"below a name that is no package's", "-- my-site/shop/app.py --\nimport flask\napp = flask.Flask('x')\n", "p/my-site shop.app:app # my-site/shop/app.py:2"},
 		{"two", "-- a/app.py --\nfrom flask import Flask\napp = Flask('x')\n-- b/app.py --\nfrom flask import Flask\napp = Flask('x')\n", "choice a/app.py:app; choice b/app.py:app"},
 		{"tests are none", "-- a/app.py --\nfrom flask import Flask\napp = Flask('x')\n-- tests/app.py --\nfrom flask import Flask\napp = Flask('x')\n-- venv2/pyvenv.cfg --\n-- venv2/app.py --\nfrom flask import Flask\napp = Flask('x')\n", "p a.app:app # a/app.py:2"},
 		{"ASGI with a Procfile", "-- main.py --\nfrom fastapi import FastAPI\napp = FastAPI()\n-- Procfile --\nweb: uvicorn main:app --port $PORT\n", `[/usr/bin/env, uvicorn, main:app, "--port", "${port}"]; /srv/p`},
@@ -163,6 +164,7 @@ func TestDjangoFolders(t *testing.T) {
 		{"below", strings.ReplaceAll(manage, "manage.py", "backend/manage.py") + "-- backend/conf/wsgi.py --\n" + application, "p/backend conf.wsgi:application # backend/conf/wsgi.py:2", ""},
 		{"two of them", strings.ReplaceAll(manage, "manage.py", "a/manage.py") + "-- a/conf/wsgi.py --\n" + application + strings.ReplaceAll(manage, "manage.py", "b/manage.py") + "-- b/conf/wsgi.py --\n" + application, "choice a/conf/wsgi.py:application; choice b/conf/wsgi.py:application", ""},
 		{"no wsgi.py", manage, "nothing", "there is no conf.settings.wsgi:application"},
+		{"no wsgi.py below", strings.ReplaceAll(manage, "manage.py", "a/manage.py"), "nothing", "there is no conf.settings.wsgi:application"},
 		{"no settings", "-- manage.py --\nmain()\n", "nothing", "it names no module of settings"},
 		{"only asgi.py", manage + "-- conf/asgi.py --\nfrom django.core.asgi import get_asgi_application\napplication = get_asgi_application()\n", "refused p/conf/asgi.py:2", ""},
 	}
@@ -257,6 +259,12 @@ func TestAwkwardProjects(t *testing.T) {
 	}
 	if strings.Contains(notes, "table.py") {
 		t.Errorf("the notes tell of a file that is nobody's app: %s", notes)
+	}
+	m["srv/manage.py"] = &fstest.MapFile{Data: []byte("x = 1\n")}
+	delete(m, "srv/p/app.py")
+	delete(m, "srv/p/it's \"x\"/app.py")
+	if notes := fmt.Sprint(readProject(t, m, importer.Options{}).Notes); !strings.Contains(notes, "/srv/manage.py: skipped: it stands above the folder") {
+		t.Errorf("the notes do not tell of the folder above: %s", notes)
 	}
 	_, err := importer.Read(importer.Project, fstest.MapFS{"srv/a\nb/wsgi.py": m["srv/p/app.py"]}, "srv/a\nb", "b", &importer.Options{})
 	if err == nil || !strings.Contains(err.Error(), "control character") {
