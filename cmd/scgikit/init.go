@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -187,8 +188,13 @@ func (i *interview) run(ctx context.Context, f *initFlags) error {
 func refusedWhole(n importer.Note) bool { return n.Class == importer.Refused && n.Field == "" }
 
 func choices(result *importer.Result) string {
+	const most = 20
 	var out []string
-	for _, c := range result.Choices {
+	for n, c := range result.Choices {
+		if n == most {
+			out = append(out, fmt.Sprintf("and %d more", len(result.Choices)-most))
+			break
+		}
 		out = append(out, c.ID)
 	}
 	return strings.Join(out, ", ")

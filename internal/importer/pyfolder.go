@@ -25,6 +25,7 @@ const (
 	maxPyLevels  = 4   // of folders
 	maxPyModules = 300 // that are read
 	maxPyEntries = 3000
+	maxPyNames   = 100 // of one module that are looked at besides the usual ones
 )
 
 // usualModules are where a callable is by custom. In them, and in the folder itself,
@@ -238,6 +239,9 @@ func (p *pythonFolder) candidates() []pyCandidate {
 func (p *pythonFolder) candidate(m *pyModule) (pyCandidate, bool) {
 	names := []string{"application", "app"}
 	for _, name := range m.order {
+		if len(names) > maxPyNames {
+			break
+		}
 		if n := m.names[name]; !slices.Contains(names, name) && n.how == pyAssigned && (strings.Contains(n.text, "(") || strings.HasSuffix(n.text, ".server")) {
 			names = append(names, name)
 		}

@@ -57,7 +57,10 @@ type pyScope struct {
 	serves pyStatement // a call at the top level that answers requests
 }
 
-const maxPyStatement = 4000 // characters that are kept of a statement
+const (
+	maxPyStatement = 4000 // characters that are kept of a statement
+	maxPyStars     = 20   // modules whose names a module takes over
+)
 
 // pyReader cuts a text into statements.
 type pyReader struct {
@@ -263,7 +266,7 @@ var (
 	pyFrom   = regexp.MustCompile(`^from +([.\w]+) *import *(.+)$`)
 	pyImport = regexp.MustCompile(`^import +(.+)$`)
 	pyAs     = regexp.MustCompile(`^([.\w]+)(?: +as +(\w+))?$`)
-	pyTarget = regexp.MustCompile(`^(\w+)(?: *:.*)?$`)
+	pyTarget = regexp.MustCompile(`^\(?(\w+)\)?(?: *:.*)?$`)
 
 	// notImported are conditions of what an import of the module leaves out.
 	notImported = regexp.MustCompile(`^(?:el)?if +\(?(?:__name__ *== *'__main__'|'__main__' *== *__name__|(?:\w+\.)?TYPE_CHECKING\b)`)
@@ -314,7 +317,7 @@ func (s *pyScope) simple(at *pyStatement) {
 	if m := pyFrom.FindStringSubmatch(at.text); m != nil {
 		for word := range strings.SplitSeq(strings.Trim(m[2], "() "), ",") {
 			word = strings.TrimSpace(word)
-			if word == "*" && !slices.Contains(s.stars, m[1]) {
+			if word == "*" && len(s.stars) < maxPyStars && !slices.Contains(s.stars, m[1]) {
 				s.stars = append(s.stars, m[1])
 			}
 			if as := pyAs.FindStringSubmatch(word); as != nil {
@@ -346,7 +349,7 @@ func (s *pyScope) simple(at *pyStatement) {
 	value := unwrapped(strings.ReplaceAll(parts[len(parts)-1], "\x01", "=="))
 	for _, target := range parts[:len(parts)-1] {
 		// "app, api = a(), b()" binds one by one, as far as the text shows it.
-		names, values := topSplit(unwrapped(target), ','), topSplit(value, ',')
+		names, values := topSplit(strings.Trim(unwrapped(target), "[]"), ','), topSplit(value, ',')
 		for i, name := range names {
 			text := value
 			if len(names) > 1 && len(values) == len(names) {
