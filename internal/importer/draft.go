@@ -46,7 +46,10 @@ func (r *reading) newDraft(name string, at place) *draft {
 		name, want = r.options.Name, r.options.Name
 	}
 	d.name = r.freeName(mendedName(name))
-	if d.name != want {
+	switch {
+	case d.name != want && r.kind == Project && r.options.Name != "":
+		r.isWrong("name", fmt.Sprintf("%q is no name of an app", want), "a small letter, then small letters, digits and -, at most 31 characters, such as "+d.name)
+	case d.name != want:
 		hint := "--name names an app that is alone"
 		if r.kind == Project {
 			hint = "scgikit init NAME names it"

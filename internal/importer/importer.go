@@ -48,7 +48,11 @@ type Options struct {
 	// By the name of the app; "" is for every app that has none of its own.
 	Mounts, Listens, Users map[string]string
 
-	Answers []Answer // of a Project
+	// Of a Project.
+	Answers []Answer
+	App     string // which app of a folder, as a Choice has it
+	Type    string // of the app; "" is any
+	Ports   []int  // that other apps have, which a placeholder keeps away from
 
 	Name       string            // of the only app; "" takes it from the files
 	Env        map[string]string // %(ENV_NAME)s of supervisord.conf
@@ -104,6 +108,11 @@ type Description struct {
 type Result struct {
 	Apps  []Description `json:"apps"`
 	Notes []Note        `json:"notes"`
+
+	// Of a Project.
+	Wrong   []Wrong  `json:"-"` // answers that no description takes; there is no app then
+	Choices []Choice `json:"-"` // several apps, of which Options.App names none; there is no app then
+	Lacks   string   `json:"-"` // what was looked for, where nothing is found: "no manage.py, …"
 }
 
 // Read reads the set-up at name, a path in fsys, whose root is that of the
@@ -172,6 +181,11 @@ type reading struct {
 	files     int                            // read so far
 	bytes     int64
 	variables int
+	process   string // of a Procfile; "" is all
+
+	wrong   []Wrong
+	choices []Choice
+	lacks   string
 }
 
 // place is a line of a file; a Line of 0 is the file as a whole.

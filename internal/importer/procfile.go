@@ -39,7 +39,9 @@ func (r *reading) procfile() error {
 		if r.full(at) {
 			break
 		}
-		p.process(m[1], strings.TrimSpace(m[2]), p.port+100*index, at)
+		if r.process == "" || r.process == m[1] {
+			p.process(m[1], strings.TrimSpace(m[2]), p.port+100*index, at)
+		}
 		index++
 	}
 	return nil
@@ -160,10 +162,47 @@ func (p *procfileReader) process(name, command string, port int, at place) {
 	}
 	d.defaultUmask(at, "the shell that starts foreman")
 	if r.choice(r.options.Listens, d.name) == "" {
+		said := fmt.Sprintf("PORT is %d, as foreman counts", port)
+		if own, why := portOf(command); own > 0 {
+			port, said = own, why
+		}
 		d.listen(fmt.Sprintf("127.0.0.1:%d", port), at)
-		d.assume(at, "listen.tcp", "--listen names another one", "PORT is %d, as foreman counts; 127.0.0.1 is a placeholder for the address", port)
+		d.assume(at, "listen.tcp", "--listen names another one", "%s; 127.0.0.1 is a placeholder for the address", said)
+	}
+	if r.kind == Project {
+		d.text("http.mount", "/", at)
+		d.assume(at, "http.mount", "--mount names another one", "what a Procfile starts has a host for itself, and knows of no prefix: / is a placeholder")
 	}
 	d.add()
+}
+
+var (
+	// saidPort is a port in the words of a server.
+	saidPort = regexp.MustCompile(`(?:^|\s)(?:--port[= ]|-p ?|(?:--bind|--listen|-b|-l)[= ]?(?:[A-Za-z0-9_.*-]*|\[[0-9a-f:]*\]):)([0-9]{2,5})(?:\s|$)`)
+	// ownPort are servers that do not look at PORT, and what they listen at by
+	// themselves.
+	//
+	// Source: uvicorn --help, hypercorn --help, daphne --help, waitress-serve --help.
+	ownPort = map[string]int{"uvicorn": 8000, "hypercorn": 8000, "daphne": 8000, "waitress-serve": 8080}
+)
+
+// portOf returns the port of a command that does not use PORT, where it is known, and
+// what tells it.
+func portOf(command string) (port int, why string) {
+	if portUse.MatchString(command) {
+		return 0, ""
+	}
+	if m := saidPort.FindStringSubmatch(command); m != nil {
+		if n, err := strconv.ParseUint(m[1], 10, 16); err == nil && n > 0 {
+			return int(n), "the command says port " + m[1]
+		}
+	}
+	for word := range strings.FieldsSeq(command) {
+		if own, ok := ownPort[path.Base(word)]; ok {
+			return own, fmt.Sprintf("%s listens at %d and does not look at PORT", path.Base(word), own)
+		}
+	}
+	return 0, ""
 }
 
 // simple reads a command that needs no shell: one program, variables in front of
@@ -241,7 +280,20 @@ func (d *draft) rawCommand(words []string, at place) bool {
 			d.r.refuse(at, d.name, "", "%q is no program that can be looked up", words[0])
 			return false
 		}
-		words = append([]string{"/usr/bin/env"}, words...)
+		words = d.lookedUp(words)
 	}
 	return d.rawWords("run.command", words, at)
+}
+
+// lookedUp is a command whose program stands in PATH: in that of a project, its virtual
+// environment comes first.
+func (d *draft) lookedUp(words []string) []string {
+	if d.r.kind == Project {
+		for _, name := range environments {
+			if file := path.Join(d.r.base, name, "bin", words[0]); d.runs(file) {
+				return append([]string{literal(path.Join("/", file))}, words[1:]...)
+			}
+		}
+	}
+	return append([]string{"/usr/bin/env"}, words...)
 }

@@ -1,11 +1,10 @@
 package importer
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -18,9 +17,18 @@ const Project Kind = "project"
 
 // Answer is what a person says about a field. It wins over what was read.
 type Answer struct {
-	Field string   // "run.user"
+	Field string   // "run.user"; "listen" is an address as people write it
 	Words []string // in the syntax of descriptions; one, where it is no list
 	List  bool
+	YAML  bool   // the word is YAML; null takes the field away
+	Flag  string // where it comes from, for Wrong
+}
+
+// Wrong is an answer that no description takes.
+type Wrong struct {
+	Flag    string // of the Answer; "name" and "app" are those of Options
+	Message string
+	Hint    string
 }
 
 // New makes a description of nothing but answers. Options.Name is its name. Each
@@ -32,143 +40,286 @@ func New(shown string, o *Options) *Result {
 	return r.settle()
 }
 
-// project looks for a program in a folder: Django, another WSGI callable, cgit, a
-// folder of scripts, a Procfile. The first of these is taken, and the others named.
+// Choice is one of several apps in a folder.
+type Choice struct {
+	ID   string `json:"id"` // what Options.App takes
+	Type string `json:"type"`
+	File string `json:"file"` // and line
+}
+
+// projectApp is an app that was found in a folder.
+type projectApp struct {
+	Choice
+	at    place
+	group int // kinds of apps: what is found of the first is taken
+	tier  int // the same within a group
+	fill  func(d *draft) bool
+
+	module string // of a callable
+}
+
+// Groups of apps, the first before the others.
+const (
+	callables = iota
+	cgitScript
+	scripts
+	processes
+)
+
+// project looks for what starts an app in a folder: Django, another WSGI callable, cgit, a
+// folder of scripts, a Procfile. The first of these is taken, and the others named;
+// which one of several is for Options.App to say.
 func (r *reading) project() error {
 	if !r.isDir {
 		return fmt.Errorf("%s: is no folder", printable.Text(r.name(r.base)))
+	}
+	if why := carriable(r.base); why != "" {
+		return fmt.Errorf("%s: the path %s", printable.Text(r.name(r.base)), why)
+	}
+	if _, err := r.entries(r.base); err != nil {
+		return err
 	}
 	name := r.options.Name
 	if name == "" {
 		name = path.Base("/" + r.base)
 	}
-	var found []string
-	for _, kind := range []struct {
-		file string // what is looked for, as messages call it
-		read func(d *draft) bool
-	}{
-		{"manage.py", (*draft).django},
-		{"wsgi.py", (*draft).wsgi},
-		{"cgit.cgi", (*draft).cgit},
-		{"cgi-bin/", (*draft).cgiBin},
-	} {
-		probe := &draft{r: r, name: name, at: r.at(r.base, 0), values: make(map[string]value)}
-		notes := len(r.notes)
-		if !kind.read(probe) {
-			continue
+	python := &pythonFolder{r: r, modules: make(map[string]*pyModule)}
+	var apps []projectApp
+	asgi, reasons := r.lookForCallables(python, &apps)
+	r.lookForScripts(&apps)
+	r.lookForProcesses(&apps)
+	if want := r.options.Type; want != "" {
+		apps = slices.DeleteFunc(apps, func(a projectApp) bool { return a.Type != want })
+		if want != "wsgi" && want != "server" {
+			asgi = nil
 		}
-		r.notes = r.notes[:notes]
-		if found = append(found, kind.file); len(found) > 1 {
-			r.skip(r.at(r.base, 0), "%s is there as well; %s was taken", kind.file, found[0])
-			continue
-		}
+	}
+	taken := r.choose(apps)
+	switch {
+	case taken != nil:
 		d := r.newDraft(name, r.at(r.base, 0))
-		kind.read(d)
-		d.add()
+		if taken.fill(d) {
+			d.add()
+		}
+		r.tellOthers(taken, apps, asgi)
+	case len(r.choices) > 0 || len(r.wrong) > 0:
+	case r.options.Type != "":
+		r.ofAnswers(python, asgi, name)
+	case len(asgi) > 0:
+		python.refuseASGI(&asgi[0], name)
+	default:
+		r.notes = append(r.notes, reasons...)
+		r.nothing(python)
 	}
-	if !r.exists(path.Join(r.base, "Procfile")) {
-		return nil
-	}
-	if len(found) == 0 {
-		return r.procfile()
-	}
-	r.skip(r.at(path.Join(r.base, "Procfile"), 0), "%s was taken; scgikit import procfile reads this one", found[0])
 	return nil
 }
 
-// file returns a path of the project, and its text where it is there.
-func (d *draft) file(name string) (text string, at place, ok bool) {
-	file := path.Join(d.r.base, name)
-	if info, err := fs.Stat(d.r.fsys, file); err != nil || !info.Mode().IsRegular() {
-		return "", place{}, false
+// ofAnswers makes a description of a type that was asked for, of which nothing is found:
+// the answers may say all that is needed.
+func (r *reading) ofAnswers(p *pythonFolder, asgi []pyCandidate, name string) {
+	module := r.saidModule()
+	if i := slices.IndexFunc(asgi, func(c pyCandidate) bool { return c.m.dotted() == module }); i >= 0 {
+		asgi, module = asgi[i:], ""
 	}
-	text, ok = d.r.optional(file)
-	return text, d.r.at(file, 0), ok
+	if len(asgi) > 0 && module == "" && r.answerOf("run.command") == "" {
+		p.refuseASGI(&asgi[0], name)
+		return
+	}
+	d := r.newDraft(name, r.at(r.base, 0))
+	switch r.options.Type {
+	case "wsgi":
+		root := r.base
+		if m := p.module(&pyModule{root: r.base}, module); m != nil {
+			root = m.root
+		} else if module != "" {
+			d.assume(d.at, "", "it has to be installed for the Python that runs the app", "there is no module %s in the folder", module)
+		}
+		d.text("run.directory", path.Join("/", root), d.at)
+		d.words("wsgi.path", []string{path.Join("/", root)}, d.at)
+		p.environment(d, root)
+	case "server":
+		d.text("run.directory", path.Join("/", r.base), d.at)
+	}
+	d.add()
 }
 
-// callable sets a WSGI callable whose module is looked for in the folder.
-func (d *draft) callable(module string, at place) {
-	whole := path.Join("/", d.r.base)
-	d.text("type", "wsgi", at)
-	d.text("wsgi.module", module, at)
-	d.words("wsgi.path", []string{whole}, d.at)
-	d.text("run.directory", whole, d.at)
-	for _, python := range []string{".venv/bin/python3", "venv/bin/python3", "env/bin/python3"} {
-		if d.r.exists(path.Join(d.r.base, python)) {
-			d.text("wsgi.python", path.Join(whole, python), d.r.at(path.Join(d.r.base, python), 0))
+// choose returns the app that is taken, or nil: then the choices are set, or there is
+// none.
+func (r *reading) choose(apps []projectApp) *projectApp {
+	if want := r.options.App; want != "" {
+		for i := range apps {
+			if apps[i].ID == want {
+				return &apps[i]
+			}
+		}
+		hint := "nothing is found there"
+		if r.options.Type != "" {
+			hint = "nothing of type " + r.options.Type + " is found there"
+		}
+		if len(apps) > 0 {
+			var known []string
+			for _, a := range apps {
+				known = append(known, a.ID)
+			}
+			hint = "there is: " + strings.Join(known, ", ")
+		}
+		r.wrong = append(r.wrong, Wrong{Flag: "app", Message: fmt.Sprintf("there is no app %q", want), Hint: printable.Text(hint)})
+		return nil
+	}
+	if module := r.saidModule(); module != "" {
+		if i := slices.IndexFunc(apps, func(a projectApp) bool { return a.module == module }); i >= 0 {
+			return &apps[i]
+		}
+		return nil
+	}
+	if len(apps) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(apps, func(a, b projectApp) int { return cmp.Or(a.group-b.group, a.tier-b.tier) })
+	best := slices.DeleteFunc(slices.Clone(apps), func(a projectApp) bool { return a.group != apps[0].group || a.tier != apps[0].tier })
+	if len(best) == 1 {
+		return &apps[0]
+	}
+	for _, a := range best {
+		r.choices = append(r.choices, a.Choice)
+	}
+	return nil
+}
+
+// tellOthers names what was found besides.
+func (r *reading) tellOthers(taken *projectApp, apps []projectApp, asgi []pyCandidate) {
+	const most = 10
+	for i, a := range slices.DeleteFunc(slices.Clone(apps), func(a projectApp) bool { return a.ID == taken.ID }) {
+		if i == most {
+			r.skip(r.at(r.base, 0), "%d more apps are there", len(apps)-1-most)
 			break
 		}
+		r.note(Skipped, a.at, "", "", "--app "+a.ID+" takes this one", "%s was taken", taken.ID)
 	}
-	for _, folder := range []string{"static", "public"} {
-		if info, err := fs.Stat(d.r.fsys, path.Join(d.r.base, folder)); err == nil && info.IsDir() {
-			d.note(Assumed, d.r.at(path.Join(d.r.base, folder), 0), "http.static", "http.static: [{url: …, dir: "+path.Join(whole, folder)+"/}] has the web server send them",
-				"it looks like static files, and the program is left to send them")
-		}
+	for i := range asgi {
+		r.skip(asgi[i].at, "%s is an ASGI app; %s was taken", asgi[i].said(), taken.ID)
 	}
 }
 
-// djangoSettings is how manage.py names the module of the settings.
-var djangoSettings = regexp.MustCompile(`['"]DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([A-Za-z_][A-Za-z0-9_.]*)['"]`)
-
-// django reads manage.py.
-func (d *draft) django() bool {
-	text, at, ok := d.file("manage.py")
-	if !ok {
-		return false
+// nothing says what a folder lacks, and what is there and not enough.
+func (r *reading) nothing(p *pythonFolder) {
+	there := func(name string) bool { return r.exists(path.Join(r.base, name)) }
+	var lacks []string
+	if !slices.ContainsFunc(p.files(), func(file string) bool { return path.Base(file) == "manage.py" }) {
+		lacks = append(lacks, "no manage.py")
 	}
-	m := djangoSettings.FindStringSubmatch(text)
-	if m == nil {
-		return false
-	}
-	// Settings are PACKAGE.settings, or PACKAGE.settings.production.
-	for parent := m[1]; strings.Contains(parent, "."); {
-		parent = parent[:strings.LastIndexByte(parent, '.')]
-		if _, _, ok := d.file(strings.ReplaceAll(parent, ".", "/") + "/wsgi.py"); ok {
-			d.callable(parent+".wsgi:application", at)
-			return true
+	lacks = append(lacks, "no module with a WSGI callable")
+	for _, name := range []string{"cgit.cgi", "cgi-bin"} {
+		if !there(name) {
+			lacks = append(lacks, "no "+name)
+		} else {
+			r.note(Skipped, r.at(path.Join(r.base, name), 0), "", "", "chmod +x makes a file one that may be executed", "there is no program in it that may be executed")
 		}
 	}
-	return false
-}
-
-// wsgiCallable is where a module makes its callable, which is called application by
-// the specification and app by custom.
-var wsgiCallable = regexp.MustCompile(`(?m)^(?:def\s+(application|app)\s*\(|(application|app)\s*(?::[^=\n]+)?=[^=])`)
-
-// wsgi looks for a module with a callable: in the folder, first those with the usual
-// names, and in packages of it.
-func (d *draft) wsgi() bool {
-	modules := []string{"wsgi.py", "app.py", "application.py", "main.py"}
-	entries, err := d.r.entries(d.r.base)
-	if err != nil {
-		return false
+	if there("Procfile") {
+		notes := len(r.notes)
+		if err := r.procfile(); err != nil {
+			at := r.at(path.Join(r.base, "Procfile"), 0)
+			r.skip(at, "%s", strings.TrimPrefix(err.Error(), printable.Text(at.file)+": "))
+		} else if len(r.notes) == notes {
+			r.skip(r.at(path.Join(r.base, "Procfile"), 0), "names no process")
+		}
+	} else {
+		lacks = append(lacks, "no Procfile")
 	}
-	for _, entry := range entries {
-		info, err := fs.Stat(d.r.fsys, path.Join(d.r.base, entry))
-		stem, isPython := strings.CutSuffix(entry, ".py")
-		switch {
-		case err != nil || !pythonName.MatchString(stem):
-		case info.IsDir() && !isPython:
-			modules = append(modules, entry+"/wsgi.py")
-		case isPython && !slices.Contains(modules, entry):
-			modules = append(modules, entry)
+	last := len(lacks) - 1
+	r.lacks = strings.Join(lacks[:last], ", ") + " and " + lacks[last]
+	if names, err := r.entries(r.base); err == nil {
+		for _, name := range names {
+			if path.Ext(name) == ".wsgi" {
+				r.note(Skipped, r.at(path.Join(r.base, name), 0), "", "", "a copy or link that is called wsgi.py is one", "a script of mod_wsgi is no module that can be imported")
+			}
 		}
 	}
-	for _, module := range modules {
-		text, at, ok := d.file(module)
-		if !ok {
+	r.tellAbove()
+	for _, file := range p.files() {
+		m := p.open(file)
+		if m == nil {
 			continue
 		}
-		if m := wsgiCallable.FindStringSubmatch(text); m != nil {
-			name := strings.ReplaceAll(strings.TrimSuffix(module, ".py"), "/", ".")
-			d.callable(name+":"+m[1]+m[2], at)
-			return true
+		if base := path.Base(file); base == "wsgi.py" || base == "app.py" && path.Dir(file) == r.base {
+			r.note(Skipped, r.at(file, 0), "", "", "--module names another one", "it binds no callable to the name application or app")
+		}
+		for _, name := range m.order {
+			if n := m.names[name]; n.how == pyFunction && (name == "create_app" || name == "make_app") {
+				r.note(Skipped, r.at(file, n.line), "", "",
+					fmt.Sprintf("write a wsgi.py: from %s import %s; application = %s()", m.dotted(), name, name), "%s makes an app, and no module calls it", name)
+			}
 		}
 	}
-	return false
 }
 
-var pythonName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+// tellAbove names a folder above that looks like the one that was meant.
+func (r *reading) tellAbove() {
+	dir := r.base
+	for range 3 {
+		if dir = path.Dir(dir); dir == "." {
+			return
+		}
+		for _, name := range []string{"manage.py", "wsgi.py", "Procfile"} {
+			if r.exists(path.Join(dir, name)) {
+				r.note(Skipped, r.at(path.Join(dir, name), 0), "", "", "--from "+path.Join("/", dir)+" looks there", "it stands above the folder")
+				return
+			}
+		}
+	}
+}
+
+// lookForScripts finds cgit, and a folder of CGI programs.
+func (r *reading) lookForScripts(apps *[]projectApp) {
+	for _, kind := range []struct {
+		id    string
+		group int
+		read  func(d *draft) bool
+	}{{"cgit.cgi", cgitScript, (*draft).cgit}, {"cgi-bin/", scripts, (*draft).cgiBin}} {
+		probe := &draft{r: r, name: "x", at: r.at(r.base, 0), values: make(map[string]value)}
+		notes := len(r.notes)
+		found := kind.read(probe)
+		r.notes = r.notes[:notes]
+		if !found {
+			continue
+		}
+		at := probe.values["cgi.script"].at
+		if kind.group == scripts {
+			at = probe.values["cgi.directory"].at
+		}
+		*apps = append(*apps, projectApp{Choice: Choice{kind.id, "cgi", at.String()}, at: at, group: kind.group, fill: kind.read})
+	}
+}
+
+// lookForProcesses finds what a Procfile starts for requests.
+func (r *reading) lookForProcesses(apps *[]projectApp) {
+	file := path.Join(r.base, "Procfile")
+	if info, err := fs.Stat(r.fsys, file); err != nil || !info.Mode().IsRegular() {
+		return
+	}
+	text, ok := r.optional(file)
+	if !ok {
+		return
+	}
+	for i, line := range lines(text) {
+		m := processLine.FindStringSubmatch(line)
+		if m == nil || m[1] != "web" && !portUse.MatchString(m[2]) {
+			continue
+		}
+		at, tier := r.at(file, i+1), 1
+		if m[1] == "web" {
+			tier = 0
+		}
+		*apps = append(*apps, projectApp{Choice: Choice{"Procfile:" + m[1], "server", at.String()}, at: at, group: processes, tier: tier, fill: func(*draft) bool {
+			r.process = m[1]
+			if err := r.procfile(); err != nil {
+				r.refuse(at, "", "", "%s", err)
+			}
+			return false // it makes a draft of its own
+		}})
+	}
+}
 
 // cgit finds cgit.cgi, and the configuration beside it.
 func (d *draft) cgit() bool {
@@ -207,62 +358,4 @@ func (d *draft) cgiBin() bool {
 func (d *draft) runs(file string) bool {
 	info, err := fs.Stat(d.r.fsys, file)
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
-}
-
-// placeholderUser is who runs a program of which nobody has said it.
-const placeholderUser = "www-data"
-
-// answer puts the answers into a draft, and what nobody has said and every
-// description needs.
-func (d *draft) answer() {
-	if d.r.kind != Project {
-		return
-	}
-	for _, a := range d.r.options.Answers {
-		for _, other := range alternatives[a.Field] {
-			delete(d.values, other)
-		}
-		if a.List {
-			d.rawWords(a.Field, a.Words, d.at)
-		} else {
-			d.raw(a.Field, a.Words[0], d.at)
-		}
-	}
-	if !d.has("run.user") && d.r.choice(d.r.options.Users, d.name) == "" {
-		d.text("run.user", placeholderUser, d.at)
-		d.assume(d.at, "run.user", "--user names it", "nothing says who runs it: %s is a placeholder", placeholderUser)
-	}
-}
-
-// alternatives are the fields that a field takes the place of.
-var alternatives = map[string][]string{
-	"cgi.script":    {"cgi.directory"},
-	"cgi.directory": {"cgi.script"},
-}
-
-// descriptionVariable is a variable of descriptions.
-var descriptionVariable = regexp.MustCompile(`\$\{([a-z][A-Za-z0-9_.]*)\}`)
-
-// Words cuts a line into words as a shell does, quotes taken away, and returns them in
-// the syntax of descriptions: ${port} and the other variables stay, and another dollar
-// sign is doubled. What a shell would put something in the place of is an error.
-func Words(line string) ([]string, error) {
-	const before, after = "\ue000", "\ue001" // in no line that somebody types
-	commands, failure := splitShell(descriptionVariable.ReplaceAllString(line, before+"$1"+after))
-	switch {
-	case failure != nil:
-		return nil, errors.New(failure.what)
-	case len(commands) == 0:
-		return nil, nil
-	case len(commands) > 1 || commands[0].end != "" || len(commands[0].redirects) > 0:
-		return nil, errors.New("it is more than one command; put the words in quotes that are for the program")
-	}
-	words, open := closed(commands[0].words)
-	if open != nil {
-		return nil, fmt.Errorf("a shell would put something else in the place of %s; put it in single quotes", open.raw)
-	}
-	for i := range words {
-		words[i] = strings.NewReplacer(before, "${", after, "}").Replace(literal(words[i]))
-	}
-	return words, nil
 }

@@ -64,13 +64,24 @@ func (d *draft) near(at place) string {
 
 // sorted returns the fields that are set, in the order of the schema.
 func (d *draft) sorted() []string {
+	// A list of groups, and what is no field, come last in the group that they are in.
 	order := make(map[string]int)
 	for i, f := range appfile.Fields() {
 		order[f.Path] = i
+		for p := f.Path; strings.ContainsAny(p, ".["); {
+			p = p[:strings.LastIndexAny(p, ".[")]
+			order[p] = i
+		}
 	}
 	rank := func(field string) int {
 		if i, ok := order[appfile.FieldOf(field)]; ok {
 			return i
+		}
+		for strings.Contains(field, ".") {
+			field = field[:strings.LastIndexByte(field, '.')]
+			if i, ok := order[field]; ok {
+				return i
+			}
 		}
 		return len(order)
 	}

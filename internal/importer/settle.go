@@ -39,8 +39,14 @@ func (r *reading) settle() *Result {
 			}
 		}
 	}
+	// What somebody has said is not assumed.
+	r.notes = slices.DeleteFunc(r.notes, func(n Note) bool { return n.Class == Assumed && r.answerOf(n.Field) != "" })
 	r.sortNotes()
 	result.Notes = append([]Note{}, r.notes...)
+	result.Wrong, result.Choices, result.Lacks = r.wrong, r.choices, r.lacks
+	if len(r.wrong) > 0 {
+		result.Apps = []Description{}
+	}
 	return result
 }
 
@@ -50,6 +56,9 @@ func (r *reading) loader() *appfile.Loader { return &appfile.Loader{Options: r.o
 func (r *reading) complete() {
 	const port = 8040
 	taken := make(map[int]bool)
+	for _, p := range r.options.Ports {
+		taken[p] = true
+	}
 	for _, d := range r.drafts {
 		if v, ok := d.values["listen.tcp"]; ok {
 			_, p, _ := net.SplitHostPort(v.text[0])
@@ -136,6 +145,9 @@ func (d *draft) valid() (text string, ok bool) {
 		i := slices.IndexFunc(list, func(p *diag.Problem) bool { return p.Severity == diag.Error })
 		if i < 0 {
 			return text, true
+		}
+		if d.r.kind == Project && d.blame(list) {
+			return "", false
 		}
 		if !d.drop(list[i]) {
 			return "", false
