@@ -44,6 +44,9 @@ func (e *env) diffInstalled(ctx context.Context, flags *renderFlags, words []str
 	if err := e.ofProject(&w.scope, receipt, false); err != nil {
 		return err
 	}
+	if known := e.knownApps(r.project, nil, flags.only); known != nil {
+		w.scope.Gone = w.scope.Undescribed(receipt, known)
+	}
 	request := &install.Request{Want: w.items.Items, Receipt: receipt, Scope: w.scope}
 	snap, err := m.Look(request.Paths())
 	if err != nil {

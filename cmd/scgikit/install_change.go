@@ -74,7 +74,11 @@ func (c *change) run(ctx context.Context, plan func(*install.Receipt) (*install.
 	if len(p.Refused) > 0 {
 		return changeFailure(&install.Refusal{Files: p.Refused})
 	}
-	if c.flags.dryRun || p.Empty() {
+	purge := c.purge
+	if c.purge = purge && !p.Receipt.Installed(); purge && !c.purge {
+		c.env.say("the receipt and the history stay, because something is installed")
+	}
+	if c.flags.dryRun || p.Empty() && !c.purge {
 		return c.tell(p, 0)
 	}
 	if c.accept != nil {
@@ -98,7 +102,7 @@ func (c *change) run(ctx context.Context, plan func(*install.Receipt) (*install.
 		c.env.say("%s is left: something is in it", dir)
 	}
 	if c.purge {
-		if err := c.machine.Purge(); err != nil {
+		if c.purge, err = c.machine.Purge(); err != nil {
 			return changeFailure(err)
 		}
 	}
@@ -152,7 +156,7 @@ func (c *change) confirm(ctx context.Context, p *install.Plan) error {
 		return nil
 	}
 	if c.mayAsk() {
-		fmt.Fprint(c.env.stderr, visible(lines(p)))
+		fmt.Fprint(c.env.stderr, visible(c.lines(p)))
 		c.shown = true
 	}
 	return c.ask(ctx, strings.Fields(c.command)[0]+" would change this machine")
@@ -187,10 +191,13 @@ func (c *change) ask(ctx context.Context, what string) error {
 }
 
 // lines is a plan as people see it.
-func lines(p *install.Plan) string {
+func (c *change) lines(p *install.Plan) string {
 	var b strings.Builder
 	for i := range p.Actions {
 		b.WriteString(p.Actions[i].String() + "\n")
+	}
+	if c.purge {
+		b.WriteString("forget  " + install.StateDir + "  (the receipt and the history)\n")
 	}
 	return b.String()
 }
@@ -216,6 +223,7 @@ type changeJSON struct {
 	Transaction int          `json:"transaction"` // 0: nothing was done
 	Actions     []actionJSON `json:"actions"`
 	Unchanged   int          `json:"unchanged"`
+	Purge       bool         `json:"purge"` // the receipt and the history go, too
 	Left        []string     `json:"left"`
 	Manual      []string     `json:"manual"`
 }
@@ -223,7 +231,7 @@ type changeJSON struct {
 // tell is the result.
 func (c *change) tell(p *install.Plan, id int) error {
 	out := changeJSON{
-		Root: c.env.machineRoot(), DryRun: c.flags.dryRun, Transaction: id, Actions: []actionJSON{}, Unchanged: p.Unchanged,
+		Root: c.env.machineRoot(), DryRun: c.flags.dryRun, Transaction: id, Actions: []actionJSON{}, Unchanged: p.Unchanged, Purge: c.purge,
 		Left: append([]string{}, p.Left...), Manual: append([]string{}, c.manual...),
 	}
 	var byHand []string
@@ -242,7 +250,7 @@ func (c *change) tell(p *install.Plan, id int) error {
 		if c.env.settings.LogLevel == "error" || c.shown {
 			return nil
 		}
-		_, err := io.WriteString(w, lines(p))
+		_, err := io.WriteString(w, c.lines(p))
 		return err
 	})
 	for _, file := range p.Left {
@@ -257,7 +265,9 @@ func (c *change) tell(p *install.Plan, id int) error {
 		}
 	}
 	switch {
-	case len(p.Actions) == 0 && id == 0:
+	case c.purge && !c.flags.dryRun:
+		c.env.say("%s done; the receipt and the history are gone as well", plural(len(p.Actions), "action"))
+	case len(p.Actions) == 0 && id == 0 && !c.purge:
 		c.env.say("nothing to do, %d unchanged", p.Unchanged)
 	case c.flags.dryRun:
 		c.env.say("%s would be done, %d unchanged", plural(len(p.Actions), "action"), p.Unchanged)

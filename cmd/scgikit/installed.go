@@ -16,7 +16,8 @@ func newInstalledCmd(e *env) *cobra.Command {
 		Use:   "installed",
 		Short: "what was installed, and whether it is as it was installed",
 		Long: `Lists every file, link and block of the receipt: "same" is as it was installed,
-"edited" and "removed" are by hand. Below stand the installs that rollback can take
+"edited" and "removed" are by hand, "kept" is the log of what was taken away. Apps that
+the project here installed and describes no more are named. Below stand the installs that rollback can take
 back, the newest first. Nothing is written.`,
 		Example:           "  scgikit installed --root /tmp/package",
 		GroupID:           groupApply,
@@ -85,7 +86,8 @@ func (e *env) listInstalled() error {
 		transactions = append(transactions, transactionJSON{j.ID, j.When, j.Command, len(j.Actions)})
 		past = append(past, []string{fmt.Sprint(j.ID), j.When, j.Command})
 	}
-	err = e.result(map[string]any{"files": files, "transactions": transactions}, func(w io.Writer) error {
+	gone := e.undescribed(receipt)
+	err = e.result(map[string]any{"files": files, "transactions": transactions, "undescribed": append([]string{}, gone...)}, func(w io.Writer) error {
 		fmt.Fprint(w, columns("", rows))
 		if len(past) > 0 {
 			fmt.Fprint(w, "\n"+columns("", past))
@@ -94,6 +96,10 @@ func (e *env) listInstalled() error {
 	})
 	if len(files) == 0 {
 		e.say("nothing is installed below %s", e.machineRoot())
+	}
+	if len(gone) > 0 {
+		e.say("%s: installed from this project, and described no more", strings.Join(gone, ", "))
+		e.hint("scgikit install all takes it away; scgikit diff --installed shows it")
 	}
 	return err
 }

@@ -94,7 +94,7 @@ func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, er
 	}
 	var undo, untold error
 	if err == nil {
-		if err = m.commit(plan, j); err == nil {
+		if err = m.commit(plan, j, r.Left); err == nil {
 			return r, m.trim()
 		}
 		// The receipt may have its name already, and not be on the disk for sure. It
@@ -182,15 +182,20 @@ func (m *Machine) do(ctx context.Context, j *Journal, n int, a *Action, o *Optio
 // halfMade reports whether a folder is one on the way to the lock, as it is between
 // its making and its mode.
 func (m *Machine) halfMade(p string, now *State) bool {
-	rest, onTheWay := strings.CutPrefix(StateDir, p)
-	onTheWay = onTheWay && (rest == "" || rest[0] == '/')
-	return onTheWay && now.Kind == Dir && now.Mode == "0700" && now.UID == m.uid
+	return onTheWay(p) && now.Kind == Dir && now.Mode == "0700" && now.UID == m.uid
 }
 
-// commit writes the receipt: from here on the transaction is done.
-func (m *Machine) commit(plan *Plan, j *Journal) error {
+// commit writes the receipt: from here on the transaction is done. Folders that a log
+// has kept stay in it.
+func (m *Machine) commit(plan *Plan, j *Journal, left []string) error {
 	after := *plan.Receipt
 	after.Last = j.ID
+	known := after.entries()
+	for _, e := range plan.before.keptFolders(left) {
+		if known[e.key()] == nil {
+			after.Entries = append(slices.Clone(after.Entries), e)
+		}
+	}
 	return m.writeReceipt(&after)
 }
 

@@ -61,27 +61,6 @@ func (a *Action) String() string {
 	return line
 }
 
-// Scope is what a plan is about. Nothing outside of it is touched.
-type Scope struct {
-	Targets []string // nil is every target
-	Apps    []string // nil is every app
-	Project string   // the folder of the descriptions; "" is every project
-	Former  []string // projects whose apps are this one's now
-}
-
-// another reports whether a thing belongs to an app of another project. What was
-// installed before projects were recorded belongs to anyone.
-func (s *Scope) another(e *Entry) bool {
-	return s.Project != "" && e.Project != "" && e.Project != s.Project && !slices.Contains(s.Former, e.Project)
-}
-
-func (s *Scope) holds(e *Entry) bool {
-	if e.Target == "" || s.another(e) || s.Targets != nil && !slices.Contains(s.Targets, e.Target) {
-		return false
-	}
-	return s.Apps == nil || !slices.ContainsFunc(e.Apps, func(a string) bool { return !slices.Contains(s.Apps, a) })
-}
-
 // Local is what is done about files that were changed by hand.
 type Local uint8
 
@@ -144,7 +123,7 @@ type Request struct {
 	Receipt  *Receipt
 	Scope    Scope
 	Local    Local
-	KeepLogs bool
+	KeepLogs bool    // of services that go; an install takes no log away
 	Live     bool    // the machine runs: its programs are told
 	Probes   []Probe // requests that have to be answered at the end
 }
@@ -195,6 +174,7 @@ type planner struct {
 	entries  map[string]Entry // of the receipt to be
 	made     map[string]bool  // folders that the plan makes
 	gone     map[string]bool  // paths that the plan removes
+	kept     map[string]bool  // folders of logs that stay, and those on the way to them
 
 	groups
 }
@@ -205,7 +185,7 @@ func NewPlan(r *Request, snap Snapshot) (*Plan, error) {
 	p := &planner{
 		Request: &own, snap: snap, recorded: r.Receipt.entries(),
 		plan:    &Plan{Receipt: &Receipt{Last: r.Receipt.Last, Glued: slices.Clone(r.Receipt.Glued)}, before: r.Receipt},
-		entries: make(map[string]Entry, len(r.Receipt.Entries)), made: make(map[string]bool), gone: make(map[string]bool),
+		entries: make(map[string]Entry, len(r.Receipt.Entries)), made: make(map[string]bool), gone: make(map[string]bool), kept: make(map[string]bool),
 	}
 	for key, e := range p.recorded {
 		p.entries[key] = *e
@@ -396,7 +376,7 @@ func (p *planner) leftovers() {
 
 func (p *planner) takeAway(e *Entry) {
 	found := p.snap[e.Path]
-	why := ""
+	why := p.Scope.whyGone(e.Apps)
 	switch {
 	case found.Kind == Absent:
 		delete(p.entries, e.key())

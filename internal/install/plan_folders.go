@@ -56,20 +56,25 @@ func (p *planner) folder(e *Entry) {
 		return
 	}
 	var clear []Action
-	left := ""
+	left, kept := "", false
 	for _, name := range found.names {
 		at := path.Join(e.Path, name)
 		switch {
 		case p.gone[at]:
 		case isServices(e.Target) && slices.Contains(runtimeFolders(), name) && p.snap[at].Kind == Dir:
 			clear = append(clear, Action{Op: Clear, Path: at, Target: e.Target, Apps: e.Apps, Why: "what the supervisor left", Before: p.snap[at], After: State{Kind: Absent}})
-		case e.holdsLogs() && isLogFile(name) && !p.KeepLogs:
+		case e.holdsLogs() && isLogFile(name) && (p.KeepLogs || p.Want != nil), p.kept[at]:
+			kept = true
+		case e.holdsLogs() && isLogFile(name):
 		default:
 			left = name
 		}
 	}
 	switch {
-	case left != "" && e.Target == "":
+	case kept && e.Target != "":
+		p.keepLog(e, clear)
+		return
+	case (left != "" || kept) && e.Target == "":
 		return // another's by now as well; it stays in the receipt
 	case left != "":
 		p.plan.Left = append(p.plan.Left, fmt.Sprintf("%s: holds %s", e.Path, left))
@@ -83,6 +88,34 @@ func (p *planner) folder(e *Entry) {
 	p.finish = append(p.finish, Action{Op: Rmdir, Path: e.Path, Before: found, After: State{Kind: Absent}, Target: e.Target, Apps: e.Apps})
 	p.gone[e.Path] = true
 	delete(p.entries, e.key())
+}
+
+// keepLog leaves a folder of a log, or one on the way to it, in the receipt: the next
+// install has it, or an uninstall that is not to keep it takes it away.
+func (p *planner) keepLog(e *Entry, clear []Action) {
+	p.kept[e.Path] = true
+	p.finish = append(p.finish, clear...)
+	if e.holdsLogs() && !e.Kept {
+		p.plan.Left = append(p.plan.Left, e.Path+": holds the log of "+strings.Join(e.Apps, ", "))
+	}
+	kept := *e
+	kept.Kept = true
+	p.entries[e.key()] = kept
+}
+
+// keptFolders returns the entries of folders that could not be removed because a log
+// is in them, with those on the way to them.
+func (r *Receipt) keptFolders(left []string) []Entry {
+	var out []Entry
+	for i := range slices.Backward(r.Entries) { // sorted by path: what is in a folder comes first
+		e := r.Entries[i]
+		below := slices.ContainsFunc(out, func(k Entry) bool { return path.Dir(k.Path) == e.Path })
+		if e.Kind == Dir && slices.Contains(left, e.Path) && (e.holdsLogs() || below) {
+			e.Kept = e.Target != ""
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // holdsLogs reports whether a folder of ours is one that a logger writes to: it

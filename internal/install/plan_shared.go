@@ -59,6 +59,7 @@ func (p *planner) sharedFile(at string, items []Item) error {
 		}
 		if changed {
 			a.Blocks, a.Apps = append(a.Blocks, items[i].Block), append(a.Apps, items[i].Block)
+			a.Why = p.Scope.whyGone(a.Apps)
 			text = next
 		}
 	}

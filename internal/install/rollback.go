@@ -36,9 +36,19 @@ func (m *Machine) PlanRollback(id int, local Local, live bool) (*Plan, error) {
 		}
 	}
 	was := *history[at].Before
+	was.Entries = slices.Clone(was.Entries)
+	known := was.entries()
+	for _, e := range receipt.Entries { // folders that the history still is in
+		if onTheWay(e.Path) && known[e.key()] == nil {
+			was.Entries = append(was.Entries, e)
+		}
+	}
 	b.plan.Receipt = &was
 	return b.plan, b.actions()
 }
+
+// onTheWay reports whether a folder is that of receipts, or one that it is in.
+func onTheWay(p string) bool { return p == StateDir || strings.HasPrefix(StateDir, p+"/") }
 
 // back collects what a rollback changes.
 type back struct {
@@ -132,7 +142,7 @@ func (b *back) actions() error {
 			dirs = append(dirs, a)
 		case Absent:
 			switch {
-			case now.Kind == Dir && p == StateDir:
+			case now.Kind == Dir && onTheWay(p):
 			case now.Kind == Dir:
 				a.Op = Rmdir
 				rmdirs = append(rmdirs, b.clears(p, &now, info.Target)...)
@@ -190,6 +200,9 @@ func isServiceLink(a *Action) bool {
 // block of ours.
 func (b *back) edited(a *Action) bool {
 	last := b.last[a.Path]
+	if a.Before.Kind == Dir && last.Kind == Absent {
+		return false // a folder that was not empty when it was to go
+	}
 	if len(a.Blocks) == 0 {
 		return !a.Before.equal(&last) && (a.Before.Kind != Dir || last.Kind != Dir)
 	}

@@ -55,7 +55,7 @@ func Stand(r *Request, snap Snapshot) ([]Standing, error) {
 		}
 	}
 	for key, e := range recorded {
-		if !wanted[key] && r.Scope.holds(e) {
+		if !wanted[key] && r.Scope.holds(e) && !e.Kept {
 			s := Standing{Path: e.Path, Block: e.Block, Target: e.Target, Apps: e.Apps, Want: State{Kind: Absent}}
 			if err := add(s, e); err != nil {
 				return nil, err
@@ -97,7 +97,7 @@ func want(s *Standing) string {
 }
 
 // Standing returns what is installed, sorted, each with how it stands: "same",
-// "edited" or "removed".
+// "edited", "removed" or, of the folder of a log that outlived its service, "kept".
 func (r *Receipt) Standing(snap Snapshot) ([]Standing, error) {
 	var out []Standing
 	for i := range r.Entries {
@@ -117,6 +117,9 @@ func (r *Receipt) Standing(snap Snapshot) ([]Standing, error) {
 			}
 		}
 		s.Written = written(&s, e)
+		if e.Kept {
+			s.Written = "kept"
+		}
 		out = append(out, s)
 	}
 	return out, nil
