@@ -3,12 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"syscall"
 
 	"scgikit/internal/install"
 )
@@ -72,7 +70,7 @@ func (c *change) run(ctx context.Context, plan func(*install.Receipt) (*install.
 		return changeFailure(err)
 	}
 	if len(p.Refused) > 0 {
-		return changeFailure(&install.Refusal{Files: p.Refused})
+		return c.refused(p)
 	}
 	purge := c.purge
 	if c.purge = purge && !p.Receipt.Installed(); purge && !c.purge {
@@ -273,41 +271,6 @@ func (c *change) tell(p *install.Plan, id int) error {
 		c.env.say("%s would be done, %d unchanged", plural(len(p.Actions), "action"), p.Unchanged)
 	default:
 		c.env.say("%s done, %d unchanged; scgikit rollback %d takes it back", plural(len(p.Actions), "action"), p.Unchanged, id)
-	}
-	return err
-}
-
-// changeFailure gives errors of an install their exit codes.
-func changeFailure(err error) error {
-	if r, ok := errors.AsType[*install.Refusal](err); ok {
-		hint := "move it away, or let it be"
-		switch {
-		case slices.ContainsFunc(r.Files, func(f install.Refused) bool { return f.Other }):
-			hint = "give the app another name, or take it over from there with --take-over"
-		case !slices.ContainsFunc(r.Files, func(f install.Refused) bool { return !f.Local }):
-			hint = "scgikit diff --installed shows it; --overwrite-local replaces it, and rollback has it back; --keep-local leaves it"
-		}
-		return failf(exitRefused, hint, "%w", r)
-	}
-	if rolled, ok := errors.AsType[*install.RolledBack](err); ok && !errors.Is(err, context.Canceled) {
-		return failf(exitRolledBack, "", "%w", rolled)
-	}
-	if unsafe, ok := errors.AsType[*install.Unsafe](err); ok {
-		return failf(exitRefused, "mend its owner and mode: folders that scgikit writes to as root are root's alone", "%w", unsafe)
-	}
-	if busy, ok := errors.AsType[*install.Busy](err); ok {
-		return failf(exitRefused, "wait for it", "%w", busy)
-	}
-	if changed, ok := errors.AsType[*install.Changed](err); ok {
-		return failf(exitRefused, "look again", "%w", changed)
-	}
-	switch {
-	case errors.Is(err, install.ErrNoTransaction):
-		return failf(exitNoApp, "scgikit installed lists what there is", "%w", err)
-	case errors.Is(err, syscall.EROFS):
-		return failf(exitPermission, "", "%w", err)
-	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		return failf(exitPermission, "ask as root, or install below a folder of yours with --root", "%w", err)
 	}
 	return err
 }

@@ -62,7 +62,7 @@ type Options struct {
 func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, error) {
 	r := new(Report)
 	if len(plan.Refused) > 0 {
-		return r, &Refusal{plan.Refused}
+		return r, &Refusal{Files: plan.Refused, Rest: plan.Rest}
 	}
 	if plan.Empty() {
 		return r, nil
@@ -377,11 +377,16 @@ func (m *Machine) Interrupted() (*Journal, error) {
 		return nil, err
 	}
 	last := ids[len(ids)-1]
-	if last != r.Last+1 || len(ids) > 1 && ids[len(ids)-2] > r.Last {
-		return nil, fmt.Errorf("%s says that transaction %d was the last one, and there are later ones up to %d: it is not the last receipt; put that back, from a backup",
-			m.name(path.Join(StateDir, receiptName)), r.Last, last)
+	switch {
+	case r.absent && last > 1:
+		return nil, m.lost(fmt.Sprintf("is gone, and there are transactions up to %d", last))
+	case last != r.Last+1 || len(ids) > 1 && ids[len(ids)-2] > r.Last:
+		return nil, m.lost(fmt.Sprintf("says that transaction %d was the last one, and there are later ones up to %d: it is not the last receipt", r.Last, last))
 	}
 	j, err := m.Journal(last)
+	if j != nil && r.absent {
+		return nil, m.lost(fmt.Sprintf("is gone, and transaction %d was done", last))
+	}
 	if j == nil && err == nil {
 		j = &Journal{ID: last, Before: r} // it was cut off before its first change
 	}

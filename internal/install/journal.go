@@ -113,6 +113,13 @@ func (m *Machine) begin(plan *Plan, command string) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{ID: id, Command: command, When: time.Now().UTC().Format(time.RFC3339), Actions: plan.Actions, Before: plan.before}
+	// A receipt stands before the first journal: one that is gone was lost, and no install
+	// that was cut off.
+	if plan.before.absent {
+		if err := m.writeReceipt(plan.before); err != nil {
+			return nil, err
+		}
+	}
 	history, err := m.folder(path.Join(StateDir, historyName))
 	if err != nil {
 		return nil, err
@@ -159,12 +166,12 @@ func (m *Machine) nextID(last int) (int, error) {
 
 // transactions returns the numbers of the folders of history, sorted.
 func (m *Machine) transactions() ([]int, error) {
-	s, err := m.look(path.Join(StateDir, historyName))
+	names, err := m.historyNames()
 	if err != nil {
 		return nil, err
 	}
 	var ids []int
-	for _, name := range s.names {
+	for _, name := range names {
 		if id, err := strconv.Atoi(name); err == nil && id > 0 && path.Base(historyDir(id)) == name {
 			ids = append(ids, id)
 		}
@@ -176,16 +183,16 @@ func (m *Machine) transactions() ([]int, error) {
 // Journal reads the journal of a transaction; nil where there is none.
 func (m *Machine) Journal(id int) (*Journal, error) {
 	p := path.Join(historyDir(id), journalName)
-	s, err := m.look(p)
+	s, err := m.lookRecord(p)
 	if err != nil || s.Kind != File {
 		return nil, err
 	}
 	j := new(Journal)
 	if err := json.Unmarshal(s.data, j); err != nil {
-		return nil, fmt.Errorf("%s: %w", m.name(p), err)
+		return nil, m.damaged(p, err)
 	}
 	if j.ID != id || j.Before == nil {
-		return nil, fmt.Errorf("%s: is no journal of transaction %d", m.name(p), id)
+		return nil, m.damaged(p, fmt.Errorf("is no journal of transaction %d", id))
 	}
 	m.expect(j.Before)
 	for n := range j.Actions {
@@ -196,23 +203,25 @@ func (m *Machine) Journal(id int) (*Journal, error) {
 	return j, nil
 }
 
-// History returns the journals of what was done, the newest first.
+// History returns the journals of what was done, the newest first. Where some can not
+// be read it has the others, and the errors of all of those together.
 func (m *Machine) History() ([]*Journal, error) {
 	ids, err := m.transactions()
 	if err != nil {
 		return nil, err
 	}
 	var out []*Journal
+	var bad []error
 	for _, id := range slices.Backward(ids) {
 		j, err := m.Journal(id)
 		if err != nil {
-			return nil, err
+			bad = append(bad, err)
 		}
 		if j != nil {
 			out = append(out, j)
 		}
 	}
-	return out, nil
+	return out, errors.Join(bad...)
 }
 
 // before reads what an action replaced.
@@ -222,12 +231,12 @@ func (m *Machine) before(j *Journal, n int) (State, error) {
 		return s, nil
 	}
 	p := path.Join(historyDir(j.ID), beforeName(n))
-	kept, err := m.look(p)
+	kept, err := m.lookRecord(p)
 	if err != nil {
 		return s, err
 	}
 	if kept.Kind != File || kept.SHA256 != s.SHA256 {
-		return s, fmt.Errorf("%s: the copy of %s is damaged", m.name(p), m.name(j.Actions[n].Path))
+		return s, m.damaged(p, fmt.Errorf("the copy of %s is damaged", m.name(j.Actions[n].Path)))
 	}
 	s.data = kept.data
 	return s, nil

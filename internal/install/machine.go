@@ -34,6 +34,8 @@ type Unsafe struct {
 	Path string // of the component
 	Why  string
 
+	Record bool // it is a record of scgikit's own, and what is in it is not believed
+
 	theirs bool // it is in a folder that is another user's by design
 }
 
@@ -265,7 +267,8 @@ func namesIn(folder *os.Root, name string) ([]string, error) {
 	return names, err
 }
 
-// Look takes a snapshot of paths.
+// Look takes a snapshot of paths. What is behind a folder that is not safe is not
+// looked at, and is Other.
 func (m *Machine) Look(paths []string) (Snapshot, error) {
 	s := make(Snapshot, len(paths))
 	for _, p := range paths {
@@ -273,12 +276,37 @@ func (m *Machine) Look(paths []string) (Snapshot, error) {
 			continue
 		}
 		state, err := m.look(p)
+		if unsafe, ok := errors.AsType[*Unsafe](err); ok {
+			state, err = State{Kind: Other, why: unsafe.Error(), unsafe: unsafe}, nil
+		}
+		state.dangling = err == nil && state.Kind == Symlink && m.dangling(p)
 		if err != nil {
 			return nil, err
 		}
 		s[p] = state
 	}
 	return s, nil
+}
+
+// dangling reports whether a link leads to nothing, or not to a folder. What can not be
+// told is told to whoever goes through it.
+func (m *Machine) dangling(p string) bool {
+	folder, err := m.folder(p)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	}
+	_ = folder.Close() // nothing was written through it
+	return false
+}
+
+// Safe returns *Unsafe for a folder that is not written to, or one on the way to it.
+// One that is not there is as safe as those above it.
+func (m *Machine) Safe(p string) error {
+	folder, err := m.folder(p)
+	if err != nil {
+		return err
+	}
+	return folder.Close()
 }
 
 // Plan looks at what a request is about, and returns what is to be done.

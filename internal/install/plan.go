@@ -77,10 +77,18 @@ type Refused struct {
 	Why   string `json:"why"`
 	Local bool   `json:"local"` // it is ours and was changed by hand
 	Other bool   `json:"other"` // it is of another project
+
+	Targets []string `json:"targets,omitempty"` // of Path that is on the way: whose files are behind it
+	Unsafe  *Unsafe  `json:"-"`                 // why it is not written through
 }
 
 // Refusal says that nothing was done, because something would be lost.
-type Refusal struct{ Files []Refused }
+type Refusal struct {
+	Files []Refused
+	Rest  []string // targets that nothing of it is about, where it is about some targets alone
+
+	Command string // that can be given Rest
+}
 
 // Error names every file.
 func (r *Refusal) Error() string {
@@ -89,9 +97,24 @@ func (r *Refusal) Error() string {
 		lines = append(lines, fmt.Sprintf("%d files are in the way", len(r.Files)))
 	}
 	for _, f := range r.Files {
-		lines = append(lines, f.Path+": "+f.Why)
+		line := f.Path + ": " + f.Why
+		if len(f.Targets) > 0 {
+			line += " (on the way of " + strings.Join(f.Targets, ", ") + ")"
+		}
+		lines = append(lines, line)
 	}
 	return strings.Join(lines, "\n  ")
+}
+
+// Unwrap returns what is not safe.
+func (r *Refusal) Unwrap() []error {
+	var out []error
+	for _, f := range r.Files {
+		if f.Unsafe != nil {
+			out = append(out, f.Unsafe)
+		}
+	}
+	return out
 }
 
 // Plan is what it takes to make the machine as wanted.
@@ -101,6 +124,7 @@ type Plan struct {
 	Unchanged int      // items that are as wanted
 	Left      []string // files that stay although they were to go, or as they are although they were to change
 	Refused   []Refused
+	Rest      []string // where some targets alone are refused: the others
 
 	before *Receipt
 }
@@ -171,10 +195,11 @@ type planner struct {
 	snap     Snapshot
 	plan     *Plan
 	recorded map[string]*Entry
-	entries  map[string]Entry // of the receipt to be
-	made     map[string]bool  // folders that the plan makes
-	gone     map[string]bool  // paths that the plan removes
-	kept     map[string]bool  // folders of logs that stay, and those on the way to them
+	entries  map[string]Entry    // of the receipt to be
+	made     map[string]bool     // folders that the plan makes
+	gone     map[string]bool     // paths that the plan removes
+	blocked  map[string]*Refused // by what on the way is not safe, or leads nowhere
+	kept     map[string]bool     // folders of logs that stay, and those on the way to them
 
 	groups
 }
@@ -185,7 +210,7 @@ func NewPlan(r *Request, snap Snapshot) (*Plan, error) {
 	p := &planner{
 		Request: &own, snap: snap, recorded: r.Receipt.entries(),
 		plan:    &Plan{Receipt: &Receipt{Last: r.Receipt.Last, Glued: slices.Clone(r.Receipt.Glued)}, before: r.Receipt},
-		entries: make(map[string]Entry, len(r.Receipt.Entries)), made: make(map[string]bool), gone: make(map[string]bool), kept: make(map[string]bool),
+		entries: make(map[string]Entry, len(r.Receipt.Entries)), made: make(map[string]bool), gone: make(map[string]bool), kept: make(map[string]bool), blocked: make(map[string]*Refused),
 	}
 	for key, e := range p.recorded {
 		p.entries[key] = *e
@@ -208,6 +233,7 @@ func NewPlan(r *Request, snap Snapshot) (*Plan, error) {
 		p.plan.Receipt.Entries = append(p.plan.Receipt.Entries, e)
 	}
 	slices.SortFunc(p.plan.Receipt.Entries, func(a, b Entry) int { return strings.Compare(a.key(), b.key()) })
+	p.unblocked()
 	slices.Sort(p.plan.Left)
 	slices.SortFunc(p.plan.Refused, func(a, b Refused) int { return strings.Compare(a.Path, b.Path) })
 	return p.plan, nil
@@ -253,6 +279,8 @@ func (p *planner) item(it *Item) {
 	}
 	why := ""
 	switch {
+	case p.notSafe(&found, it.Target):
+		return
 	case found.equal(&want):
 		p.plan.Unchanged++
 		// What was there before is not ours to remove.
@@ -284,7 +312,9 @@ func (p *planner) item(it *Item) {
 			why = "was changed by hand"
 		}
 	}
-	p.parents(it.Path)
+	if !p.parents(it.Path, it.Target) {
+		return
+	}
 	a := Action{Op: Write, Path: it.Path, Before: found, After: want, Target: it.Target, Apps: it.Apps, Why: why}
 	switch want.Kind {
 	case Dir:
@@ -325,13 +355,20 @@ func foreign(found, want *State) string {
 	return "is there, and scgikit did not install it"
 }
 
-// parents plans the folders that a path needs and that are missing.
-func (p *planner) parents(at string) {
+// parents plans the folders that a path needs and that are missing. It is false where
+// a link on the way leads nowhere.
+func (p *planner) parents(at, target string) bool {
 	dir := path.Dir(at)
-	if dir == "/" || p.made[dir] || p.snap[dir].Kind != Absent {
-		return
+	if s := p.snap[dir]; s.dangling {
+		p.nowhere(dir, s.Link, target)
+		return false
 	}
-	p.parents(dir)
+	if dir == "/" || p.made[dir] || p.snap[dir].Kind != Absent {
+		return true
+	}
+	if !p.parents(dir, target) {
+		return false
+	}
 	p.made[dir] = true
 	it := Item{Path: dir}
 	want := State{Kind: Dir, Mode: "0755", Owner: "root:root", UID: -1, GID: -1}
@@ -340,16 +377,17 @@ func (p *planner) parents(at string) {
 	}
 	p.entries[it.key()] = entryOf(&it, &want)
 	p.put = append(p.put, Action{Op: Mkdir, Path: dir, Before: State{Kind: Absent}, After: want})
+	return true
 }
 
 // needState shows the folder of receipts where it is missing: it is made first.
 func (p *planner) needState() {
-	if p.snap[StateDir].Kind != Absent || p.made[StateDir] {
+	if p.snap[StateDir].Kind == Dir || p.made[StateDir] {
 		return
 	}
 	rest := p.put
 	p.put = nil
-	p.parents(path.Join(StateDir, receiptName))
+	p.parents(path.Join(StateDir, receiptName), "")
 	p.put = append(p.put, rest...)
 }
 
@@ -378,6 +416,8 @@ func (p *planner) takeAway(e *Entry) {
 	found := p.snap[e.Path]
 	why := p.Scope.whyGone(e.Apps)
 	switch {
+	case p.notSafe(&found, e.Target):
+		return
 	case found.Kind == Absent:
 		delete(p.entries, e.key())
 		return

@@ -51,6 +51,10 @@ func (p *planner) leftToOthers(e *Entry) bool {
 
 func (p *planner) folder(e *Entry) {
 	found := p.snap[e.Path]
+	// One that others needed may be on the way of another target alone.
+	if found.unsafe != nil && e.Target == "" || p.notSafe(&found, e.Target) {
+		return
+	}
 	if found.Kind != Dir {
 		delete(p.entries, e.key())
 		return

@@ -39,6 +39,9 @@ func (p *planner) shared() error {
 
 func (p *planner) sharedFile(at string, items []Item) error {
 	found := p.snap[at]
+	if p.notSafe(&found, items[0].Target) {
+		return nil
+	}
 	if found.Kind != File && found.Kind != Absent {
 		p.refuse(at, foreign(&found, &State{Kind: File}), false)
 		return nil
@@ -66,7 +69,9 @@ func (p *planner) sharedFile(at string, items []Item) error {
 	if len(a.Blocks) == 0 {
 		return nil
 	}
-	p.parents(at)
+	if !p.parents(at, items[0].Target) {
+		return nil
+	}
 	if p.lastBlock(at) && slices.Contains(p.plan.Receipt.Glued, at) {
 		if p.endsWithBlock(found.data, at) {
 			text = unglued(text)

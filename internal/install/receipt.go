@@ -61,6 +61,8 @@ type Receipt struct {
 	Last    int      `json:"last"`            // the transaction that wrote it
 	Glued   []string `json:"glued,omitempty"` // shared files whose last line got its end from us
 	Entries []Entry  `json:"entries"`
+
+	absent bool // there is no such file
 }
 
 // entries returns the receipt by path and block.
@@ -135,18 +137,16 @@ func decodeReceipt(text []byte) (*Receipt, error) {
 // Receipt reads the receipt; without one nothing is installed.
 func (m *Machine) Receipt() (*Receipt, error) {
 	p := path.Join(StateDir, receiptName)
-	s, err := m.look(p)
+	s, err := m.lookRecord(p)
 	switch {
 	case err != nil:
 		return nil, err
 	case s.Kind == Absent:
-		return new(Receipt), nil
-	case s.Kind != File:
-		return nil, &Unsafe{Path: m.name(p), Why: "is no file"}
+		return &Receipt{absent: true}, nil
 	}
 	r, err := decodeReceipt(s.data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", m.name(p), err)
+		return nil, m.lost("is damaged: " + err.Error())
 	}
 	m.expect(r)
 	return r, nil

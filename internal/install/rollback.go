@@ -18,7 +18,7 @@ func (m *Machine) PlanRollback(id int, local Local, live bool) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	history, err := m.History()
+	history, err := m.since(id)
 	if err != nil {
 		return nil, err
 	}
@@ -45,6 +45,29 @@ func (m *Machine) PlanRollback(id int, local Local, live bool) (*Plan, error) {
 	}
 	b.plan.Receipt = &was
 	return b.plan, b.actions()
+}
+
+// since returns the journals down to one, or with zero the last one, the newest first.
+// One before them that is damaged does not matter.
+func (m *Machine) since(id int) ([]*Journal, error) {
+	ids, err := m.transactions()
+	if err != nil {
+		return nil, err
+	}
+	var out []*Journal
+	for _, n := range slices.Backward(ids) {
+		if n < id || id == 0 && len(out) > 0 {
+			break
+		}
+		j, err := m.Journal(n)
+		if err != nil {
+			return nil, err
+		}
+		if j != nil {
+			out = append(out, j)
+		}
+	}
+	return out, nil
 }
 
 // onTheWay reports whether a folder is that of receipts, or one that it is in.
@@ -102,6 +125,12 @@ func (b *back) actions() error {
 	var unlink, dirs, puts, links, removes, rmdirs []Action
 	for _, p := range b.order {
 		now, target, info := snap[p], b.target[p], b.info[p]
+		if u := now.unsafe; u != nil {
+			if !slices.ContainsFunc(b.plan.Refused, func(r Refused) bool { return r.Path == u.Path }) {
+				b.plan.Refused = append(b.plan.Refused, Refused{Path: u.Path, Why: u.Why, Unsafe: u})
+			}
+			continue
+		}
 		a := Action{Path: p, Before: now, After: target, Target: info.Target, Apps: info.Apps, Blocks: info.Blocks}
 		if len(info.Blocks) > 0 {
 			if a.After, err = b.shared(&a); err != nil {

@@ -37,7 +37,7 @@ func attempt(t *testing.T, m *Machine) error {
 		return err
 	}
 	if len(p.Refused) > 0 {
-		return &Refusal{p.Refused}
+		return &Refusal{Files: p.Refused}
 	}
 	return apply(t, m, p)
 }

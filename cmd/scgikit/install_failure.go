@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"syscall"
+
+	"scgikit/internal/install"
+)
+
+// refused is the failure of a plan that would lose something.
+func (c *change) refused(p *install.Plan) error {
+	verb := strings.Fields(c.command)[0]
+	return changeFailure(&install.Refusal{Files: p.Refused, Rest: p.Rest, Command: verb})
+}
+
+// changeFailure gives errors of an install their exit codes.
+func changeFailure(err error) error {
+	if r, ok := errors.AsType[*install.Refusal](err); ok {
+		hint := "move it away, or let it be"
+		some := func(is func(f install.Refused) bool) bool { return slices.ContainsFunc(r.Files, is) }
+		switch {
+		case some(func(f install.Refused) bool { return f.Unsafe != nil }):
+			hint = "mend its owner and mode: folders that scgikit writes to as root are root's alone; nothing was done"
+		case some(func(f install.Refused) bool { return len(f.Targets) > 0 }):
+			hint = "make that folder, or have the link lead elsewhere; nothing was done"
+		case some(func(f install.Refused) bool { return f.Other }):
+			hint = "give the app another name, or take it over from there with --take-over"
+		case !some(func(f install.Refused) bool { return !f.Local }):
+			hint = "scgikit diff --installed shows it; --overwrite-local replaces it, and rollback has it back; --keep-local leaves it"
+		}
+		if len(r.Rest) > 0 {
+			hint += "; without it: scgikit " + r.Command + " " + strings.Join(r.Rest, " ")
+		}
+		return failf(exitRefused, hint, "%w", r)
+	}
+	if rolled, ok := errors.AsType[*install.RolledBack](err); ok && !errors.Is(err, context.Canceled) {
+		return failf(exitRolledBack, "", "%w", rolled)
+	}
+	if damaged, ok := errors.AsType[*install.Damaged](err); ok {
+		return failf(exitFailed, damaged.Hint, "%w", damaged)
+	}
+	if unsafe, ok := errors.AsType[*install.Unsafe](err); ok {
+		return failf(exitRefused, hintUnsafe(unsafe), "%w", unsafe)
+	}
+	if busy, ok := errors.AsType[*install.Busy](err); ok {
+		return failf(exitRefused, "wait for it", "%w", busy)
+	}
+	if changed, ok := errors.AsType[*install.Changed](err); ok {
+		return failf(exitRefused, "look again", "%w", changed)
+	}
+	switch {
+	case errors.Is(err, install.ErrNoTransaction):
+		return failf(exitNoApp, "scgikit installed lists what there is", "%w", err)
+	case errors.Is(err, syscall.EROFS):
+		return failf(exitPermission, "", "%w", err)
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		return failf(exitPermission, "ask as root, or install below a folder of yours with --root", "%w", err)
+	}
+	return err
+}
