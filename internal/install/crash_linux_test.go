@@ -37,6 +37,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if root := os.Getenv(twiceRoot); root != "" {
+		err := twice(root, os.Getenv(twiceBody))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(twiceCode(err))
+	}
 	if dir := os.Getenv(attackDir); dir != "" {
 		if err := attack(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -15,6 +15,14 @@ import (
 // blogSet is what an app of nginx, inetd and daemontools is.
 func blogSet(t testing.TB, app, body string) *fileset.Set {
 	t.Helper()
+	set, err := blogFiles(app, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func blogFiles(app, body string) (*fileset.Set, error) {
 	set := new(fileset.Set)
 	for _, f := range []fileset.File{
 		{Path: "nginx/" + app + ".location.conf", Mode: 0o644, Data: []byte("# " + body + "\n"), Target: "nginx", Place: "server"},
@@ -29,10 +37,10 @@ func blogSet(t testing.TB, app, body string) *fileset.Set {
 	} {
 		f.Apps = []string{app}
 		if err := set.Add(f); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 	}
-	return set
+	return set, nil
 }
 
 // folder returns a new folder, in memory where there is such a place: the order of
