@@ -143,7 +143,7 @@ func (m *Machine) do(ctx context.Context, j *Journal, n int, a *Action, o *Optio
 			return nil // the folder of receipts
 		case a.Op == Mkdir && m.halfMade(a.Path, &now):
 			// Whoever did not get the lock has not come to its mode yet.
-		case !now.equal(&a.Before):
+		case !now.equal(&a.Before), len(a.Blocks) > 0 && now.links > 1:
 			return &Changed{m.name(a.Path)}
 		}
 	}
@@ -155,6 +155,9 @@ func (m *Machine) do(ctx context.Context, j *Journal, n int, a *Action, o *Optio
 		}
 		return m.makeFolder(folder, a.Path, &a.After)
 	case Write:
+		if len(a.Blocks) > 0 {
+			return m.putShared(folder, a.Path, temp, &a.After)
+		}
 		return m.putFile(folder, a.Path, temp, &a.After)
 	case Link:
 		return m.putLink(folder, a.Path, temp, &a.After)
@@ -319,6 +322,9 @@ func (m *Machine) undoOne(j *Journal, n int, a *Action) error {
 		before, err := m.before(j, n)
 		if err != nil {
 			return err
+		}
+		if len(a.Blocks) > 0 && before.Kind == File {
+			return m.putShared(folder, a.Path, temp, &before)
 		}
 		return m.restore(folder, a.Path, temp, &before)
 	case Clear, Run:

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -124,12 +125,22 @@ func run(t testing.TB, m *Machine, r *Request) (*Plan, error) {
 
 func apply(t testing.TB, m *Machine, p *Plan) error {
 	t.Helper()
+	return applyWith(t, m, p, nil)
+}
+
+// applyWith has every step end with an error, where one is given.
+func applyWith(t testing.TB, m *Machine, p *Plan, fails error) error {
+	t.Helper()
 	lock, err := m.Lock()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer lock.Unlock()
-	_, err = m.Apply(t.Context(), p, Options{Command: "install"})
+	o := Options{Command: "install"}
+	if fails != nil {
+		o.Run = func(context.Context, *Step) error { return fails }
+	}
+	_, err = m.Apply(t.Context(), p, o)
 	return err
 }
 

@@ -213,7 +213,7 @@ func (m *Machine) lookIn(folder *os.Root, p string) (State, error) {
 	}
 	s := State{Mode: modeText(info.Mode())}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		s.UID, s.GID = int(st.Uid), int(st.Gid)
+		s.UID, s.GID, s.links = int(st.Uid), int(st.Gid), uint64(st.Nlink) //nolint:unconvert // other systems have other types
 	}
 	switch kind := info.Mode().Type(); {
 	case kind == fs.ModeSymlink:

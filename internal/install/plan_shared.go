@@ -1,6 +1,7 @@
 package install
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -69,6 +70,10 @@ func (p *planner) sharedFile(at string, items []Item) error {
 	if len(a.Blocks) == 0 {
 		return nil
 	}
+	if found.links > 1 {
+		p.refuse(at, severalNames(&found), false)
+		return nil
+	}
 	if !p.parents(at, items[0].Target) {
 		return nil
 	}
@@ -96,6 +101,11 @@ func (p *planner) sharedFile(at string, items []Item) error {
 	return nil
 }
 
+// severalNames says why a file with hard links is not replaced.
+func severalNames(s *State) string {
+	return fmt.Sprintf("has %d names (hard links), of which the others would keep the former file; give it one name of its own, as cp and mv do", s.links)
+}
+
 // block plans one block of a shared file.
 func (p *planner) block(text []byte, it *Item) (next []byte, changed bool, err error) {
 	now, there, err := getBlock(text, it.Path, it.Block)
@@ -117,6 +127,13 @@ func (p *planner) block(text []byte, it *Item) (next []byte, changed bool, err e
 	same := there == (want != nil) && string(now) == string(want)
 	edited := there && !same && (e == nil || e.SHA256 != digest(now))
 	switch {
+	case want == nil && e != nil && e.Stood:
+		// It was there, as it was wanted, before the first install.
+		if there {
+			p.plan.Left = append(p.plan.Left, it.Path+": the block of "+it.Block)
+		}
+		delete(p.entries, it.key())
+		return text, false, nil
 	case edited && e == nil:
 		p.refuse(it.Path, "has a block of "+it.Block+" that scgikit did not install", false)
 		return text, false, nil
@@ -135,7 +152,9 @@ func (p *planner) block(text []byte, it *Item) (next []byte, changed bool, err e
 	} else {
 		s := it.Want
 		s.SHA256 = digest(want)
-		p.entries[it.key()] = entryOf(it, &s)
+		entry := entryOf(it, &s)
+		entry.Stood = same && (e == nil || e.Stood)
+		p.entries[it.key()] = entry
 	}
 	if same {
 		p.plan.Unchanged++

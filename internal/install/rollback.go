@@ -140,6 +140,10 @@ func (b *back) actions() error {
 		if now.equal(&a.After) {
 			continue
 		}
+		if len(a.Blocks) > 0 && now.links > 1 {
+			b.plan.Refused = append(b.plan.Refused, Refused{Path: p, Why: severalNames(&now)})
+			continue
+		}
 		if b.edited(&a) {
 			switch b.local {
 			case RefuseLocal:
