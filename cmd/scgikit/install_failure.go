@@ -12,8 +12,42 @@ import (
 
 // refused is the failure of a plan that would lose something.
 func (c *change) refused(p *install.Plan) error {
+	c.showEdits(p)
 	verb := strings.Fields(c.command)[0]
 	return changeFailure(&install.Refusal{Files: p.Refused, Rest: p.Rest, Command: verb})
+}
+
+// maxEdits is how many lines of what was changed by hand a refusal shows.
+const maxEdits = 60
+
+// showEdits shows, on stderr, what would be lost of files that were changed by hand.
+func (c *change) showEdits(p *install.Plan) {
+	e := c.env
+	if e.settings.LogLevel == "error" {
+		return
+	}
+	var text strings.Builder
+	left := 0
+	for i := range p.Refused {
+		s := p.Refused[i].Edited
+		if s == nil {
+			continue
+		}
+		d := installedDifference(s)
+		for line := range strings.Lines(d.Diff) {
+			if left++; left <= maxEdits {
+				text.WriteString(line)
+			}
+		}
+	}
+	if left == 0 {
+		return
+	}
+	e.say("what stands there (-), and what %s would have there (+):", strings.Fields(c.command)[0])
+	writeDiff(e.stderr, text.String(), e.useColor(e.stderr))
+	if left > maxEdits {
+		e.say("… and %s more", plural(left-maxEdits, "line"))
+	}
 }
 
 // changeFailure gives errors of an install their exit codes.

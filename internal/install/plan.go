@@ -80,6 +80,8 @@ type Refused struct {
 
 	Targets []string `json:"targets,omitempty"` // of Path that is on the way: whose files are behind it
 	Unsafe  *Unsafe  `json:"-"`                 // why it is not written through
+
+	Edited *Standing `json:"-"` // of what was changed by hand: what stands, and what would
 }
 
 // Refusal says that nothing was done, because something would be lost.
@@ -239,8 +241,8 @@ func NewPlan(r *Request, snap Snapshot) (*Plan, error) {
 	return p.plan, nil
 }
 
-func (p *planner) refuse(at, why string, local bool) {
-	p.plan.Refused = append(p.plan.Refused, Refused{Path: at, Why: why, Local: local})
+func (p *planner) refuse(at, why string) {
+	p.plan.Refused = append(p.plan.Refused, Refused{Path: at, Why: why})
 }
 
 // items plans what is wanted.
@@ -267,7 +269,7 @@ func (p *planner) mayTake(it *Item) bool {
 	if e.Target == it.Target && slices.ContainsFunc(e.Apps, func(a string) bool { return slices.Contains(it.Apps, a) }) {
 		return true
 	}
-	p.refuse(it.Path, fmt.Sprintf("belongs to %s of %s", e.Target, strings.Join(e.Apps, ", ")), false)
+	p.refuse(it.Path, fmt.Sprintf("belongs to %s of %s", e.Target, strings.Join(e.Apps, ", ")))
 	return false
 }
 
@@ -295,15 +297,15 @@ func (p *planner) item(it *Item) {
 			why = "was removed by hand"
 		}
 	case e == nil:
-		p.refuse(it.Path, foreign(&found, &want), false)
+		p.refuse(it.Path, foreign(&found, &want))
 		return
 	case !p.intact(&found, e):
 		switch {
 		case found.Kind == Other || (found.Kind == Dir) != (want.Kind == Dir):
-			p.refuse(it.Path, foreign(&found, &want), false)
+			p.refuse(it.Path, foreign(&found, &want))
 			return
 		case p.Local == RefuseLocal:
-			p.refuse(it.Path, "was changed by hand since it was installed", true)
+			p.refuseEdited(it.Path, "", "was changed by hand since it was installed", &found, &want)
 			return
 		case p.Local == KeepLocal:
 			p.plan.Left = append(p.plan.Left, it.Path)
@@ -429,7 +431,7 @@ func (p *planner) takeAway(e *Entry) {
 	case p.Local == OverwriteLocal && (found.Kind == File || found.Kind == Symlink):
 		why = "was changed by hand"
 	case p.Local == RefuseLocal && p.Want != nil:
-		p.refuse(e.Path, "was changed by hand since it was installed, and is not wanted any more", true)
+		p.refuseEdited(e.Path, "", "was changed by hand since it was installed, and is not wanted any more", &found, &State{Kind: Absent})
 		return
 	default:
 		// Uninstalling leaves what a person wrote, and forgets it.

@@ -21,6 +21,24 @@ func (p *planner) nowhere(at, link, target string) {
 	p.refuseAt(at, fmt.Sprintf("is a link to %s, which is no folder", link), target)
 }
 
+// refuseEdited refuses what somebody changed by hand, and has what was changed to show.
+func (p *planner) refuseEdited(at, block, why string, now, want *State) {
+	p.plan.Refused = append(p.plan.Refused, edited(at, block, why, now, want))
+}
+
+func edited(at, block, why string, now, want *State) Refused {
+	s := &Standing{Path: at, Block: block, Written: "edited", Now: *now, Want: *want}
+	if s.Wanted = "differs"; want.Kind == Absent {
+		s.Wanted = "unwanted"
+	}
+	return Refused{Path: at, Why: why, Local: true, Edited: s}
+}
+
+// blockState is a block as it stands, or shall.
+func blockState(text []byte) State {
+	return State{Kind: File, data: text, SHA256: digest(text), UID: -1, GID: -1}
+}
+
 func (p *planner) refuseAt(at, why, target string) *Refused {
 	r := p.blocked[at]
 	if r == nil {

@@ -44,7 +44,7 @@ func (p *planner) sharedFile(at string, items []Item) error {
 		return nil
 	}
 	if found.Kind != File && found.Kind != Absent {
-		p.refuse(at, foreign(&found, &State{Kind: File}), false)
+		p.refuse(at, foreign(&found, &State{Kind: File}))
 		return nil
 	}
 	a := Action{Op: Write, Path: at, Before: found, After: found, Target: items[0].Target}
@@ -71,7 +71,7 @@ func (p *planner) sharedFile(at string, items []Item) error {
 		return nil
 	}
 	if found.links > 1 {
-		p.refuse(at, severalNames(&found), false)
+		p.refuse(at, severalNames(&found))
 		return nil
 	}
 	if !p.parents(at, items[0].Target) {
@@ -111,7 +111,7 @@ func (p *planner) block(text []byte, it *Item) (next []byte, changed bool, err e
 	now, there, err := getBlock(text, it.Path, it.Block)
 	if err != nil {
 		if bad, ok := err.(*BlockError); ok { //nolint:errorlint // findBlock returns it as it is
-			p.refuse(it.Path, "the block of "+bad.App+" "+bad.Why, false)
+			p.refuse(it.Path, "the block of "+bad.App+" "+bad.Why)
 			return text, false, nil
 		}
 		return nil, false, err
@@ -135,7 +135,7 @@ func (p *planner) block(text []byte, it *Item) (next []byte, changed bool, err e
 		delete(p.entries, it.key())
 		return text, false, nil
 	case edited && e == nil:
-		p.refuse(it.Path, "has a block of "+it.Block+" that scgikit did not install", false)
+		p.refuse(it.Path, "has a block of "+it.Block+" that scgikit did not install")
 		return text, false, nil
 	case edited && (p.Local == KeepLocal || p.Want == nil && p.Local == RefuseLocal):
 		p.plan.Left = append(p.plan.Left, it.Path+": the block of "+it.Block)
@@ -144,7 +144,11 @@ func (p *planner) block(text []byte, it *Item) (next []byte, changed bool, err e
 		}
 		return text, false, nil
 	case edited && p.Local == RefuseLocal:
-		p.refuse(it.Path, "the block of "+it.Block+" was changed by hand since it was installed", true)
+		s := State{Kind: Absent}
+		if want != nil {
+			s = blockState(want)
+		}
+		p.refuseEdited(it.Path, it.Block, "the block of "+it.Block+" was changed by hand since it was installed", new(blockState(now)), &s)
 		return text, false, nil
 	}
 	if want == nil {

@@ -147,7 +147,7 @@ func (b *back) actions() error {
 		if b.edited(&a) {
 			switch b.local {
 			case RefuseLocal:
-				b.plan.Refused = append(b.plan.Refused, Refused{Path: p, Why: "was changed by hand since it was installed", Local: true})
+				b.plan.Refused = append(b.plan.Refused, edited(p, "", "was changed by hand since it was installed", &a.Before, &a.After))
 				continue
 			case KeepLocal:
 				b.plan.Left = append(b.plan.Left, p)

@@ -35,7 +35,7 @@ func (s *Standing) now(snap Snapshot) {
 		s.Why = err.Error()
 	}
 	if there {
-		s.Now = State{Kind: File, data: text, SHA256: digest(text), UID: -1, GID: -1}
+		s.Now = blockState(text)
 	}
 }
 
@@ -57,8 +57,7 @@ func Stand(r *Request, snap Snapshot) []Standing {
 		wanted[it.key()] = true
 		s := Standing{Path: it.Path, Block: it.Block, Target: it.Target, Apps: it.Apps, Want: it.Want}
 		if it.Block != "" {
-			text := blockText(it.Block, it.Want.data)
-			s.Want = State{Kind: File, data: text, SHA256: digest(text), UID: -1, GID: -1}
+			s.Want = blockState(blockText(it.Block, it.Want.data))
 		}
 		add(s, recorded[it.key()])
 	}
