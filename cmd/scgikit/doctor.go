@@ -184,7 +184,13 @@ func unsafePlaces(m *install.Machine, places []doctor.Asked, note func(level doc
 	var seen []string
 	for _, p := range places {
 		unsafe, ok := errors.AsType[*install.Unsafe](m.Safe(p.Path))
-		if ok && !slices.Contains(seen, unsafe.Path) {
+		switch {
+		case !ok || slices.Contains(seen, unsafe.Path):
+			continue
+		case unsafe.Homebrew:
+			seen = append(seen, unsafe.Path)
+			note(doctor.Note, "install", unsafe.Error(), hintUnsafe(unsafe))
+		default:
 			seen = append(seen, unsafe.Path)
 			note(doctor.Error, "install", unsafe.Error(), "mend its owner and mode, or nothing can be installed through it")
 		}

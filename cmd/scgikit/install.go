@@ -219,6 +219,12 @@ func (e *env) install(ctx context.Context, flags *installFlags, words []string) 
 	if err := e.resolve(c.machine, w, flags.host, c.real); err != nil {
 		return err
 	}
+	if dir := c.machine.Homebrew(); dir != "" {
+		if outside := install.Outside(w.items.Items, dir); len(outside) > 0 {
+			return failf(exitPermission, "install those as root, with sudo; the others without it, as this user",
+				"%s: has files outside of %s, which are root's", strings.Join(outside, ", "), dir)
+		}
+	}
 	c.manual, c.family = w.items.Manual, w.places.Family
 	c.accept = func() error { return e.accepted(ctx, w) }
 	probes, err := probesOf(w, flags.web)
@@ -260,7 +266,8 @@ func (e *env) resolve(m *install.Machine, w *wantedSet, host string, real bool) 
 	if w.places, err = e.places(m, host); err != nil {
 		return err
 	}
-	w.items, err = install.Resolve(w.set, w.places, install.Owners{Apply: real})
+	// What is in a user's own prefix belongs to that user.
+	w.items, err = install.Resolve(w.set, w.places, install.Owners{Apply: real && m.Homebrew() == ""})
 	if owner, ok := errors.AsType[*install.OwnerError](err); ok {
 		return failf(exitFailed, "create it, or name another in the description", "%w", owner)
 	}

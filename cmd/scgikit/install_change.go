@@ -195,7 +195,7 @@ func (c *change) lines(p *install.Plan) string {
 		b.WriteString(p.Actions[i].String() + "\n")
 	}
 	if c.purge {
-		b.WriteString("forget  " + install.StateDir + "  (the receipt and the history)\n")
+		b.WriteString("forget  " + c.machine.StateDir() + "  (the receipt and the history)\n")
 	}
 	return b.String()
 }

@@ -57,7 +57,7 @@ func changeFailure(err error) error {
 		some := func(is func(f install.Refused) bool) bool { return slices.ContainsFunc(r.Files, is) }
 		switch {
 		case some(func(f install.Refused) bool { return f.Unsafe != nil }):
-			hint = "mend its owner and mode: folders that scgikit writes to as root are root's alone; nothing was done"
+			hint = hintUnsafe(r.Files[slices.IndexFunc(r.Files, func(f install.Refused) bool { return f.Unsafe != nil })].Unsafe) + "; nothing was done"
 		case some(func(f install.Refused) bool { return len(f.Targets) > 0 }):
 			hint = "make that folder, or have the link lead elsewhere; nothing was done"
 		case some(func(f install.Refused) bool { return f.Other }):

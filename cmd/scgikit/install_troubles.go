@@ -81,6 +81,9 @@ func hintUnclear(s *install.Standing) string {
 }
 
 func hintUnsafe(u *install.Unsafe) string {
+	if u.Homebrew {
+		return "what Homebrew's folders hold is its user's: run scgikit as that user, without sudo, for those targets"
+	}
 	if u.Record {
 		return "find out who changed it; put it back from a backup, or, if it is as it was, make it your own (root's, as root) with mode 0600"
 	}

@@ -74,7 +74,7 @@ func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, er
 		return r, err
 	}
 	if now.Last != plan.before.Last {
-		return r, &Changed{m.name(path.Join(StateDir, receiptName))}
+		return r, &Changed{m.name(path.Join(m.state, receiptName))}
 	}
 	j, err := m.begin(plan, o.Command)
 	if err != nil {
@@ -185,7 +185,7 @@ func (m *Machine) do(ctx context.Context, j *Journal, n int, a *Action, o *Optio
 // halfMade reports whether a folder is one on the way to the lock, as it is between
 // its making and its mode.
 func (m *Machine) halfMade(p string, now *State) bool {
-	return onTheWay(p) && now.Kind == Dir && now.Mode == "0700" && now.UID == m.uid
+	return m.onTheWay(p) && now.Kind == Dir && now.Mode == "0700" && now.UID == m.uid
 }
 
 // commit writes the receipt: from here on the transaction is done. Folders that a log
@@ -207,12 +207,12 @@ func (m *Machine) writeReceipt(r *Receipt) error {
 	if err != nil {
 		return err
 	}
-	folder, err := m.folder(StateDir)
+	folder, err := m.folder(m.state)
 	if err != nil {
 		return err
 	}
 	defer folder.Close()
-	return m.record(folder, path.Join(StateDir, receiptName), text)
+	return m.record(folder, path.Join(m.state, receiptName), text)
 }
 
 // trim forgets old transactions.

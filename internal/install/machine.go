@@ -20,9 +20,11 @@ const maxLinks = 40
 
 // Machine is the tree that an install changes: "/", or the folder of --root.
 type Machine struct {
-	dir  string
-	root *os.Root
-	uid  int
+	dir   string
+	root  *os.Root
+	uid   int
+	state string // the folder of receipts
+	brew  string // the prefix of Homebrew whose owner runs this, "" for none
 	// loose are folders of ours that are another user's by design, such as those
 	// that a logger writes to. What is written there can not leave them.
 	loose map[string]bool
@@ -34,7 +36,8 @@ type Unsafe struct {
 	Path string // of the component
 	Why  string
 
-	Record bool // it is a record of scgikit's own, and what is in it is not believed
+	Homebrew bool // it is its user's by design, for whom it is safe
+	Record   bool // it is a record of scgikit's own, and what is in it is not believed
 
 	theirs bool // it is in a folder that is another user's by design
 }
@@ -48,7 +51,7 @@ func OpenMachine(dir string) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{dir: dir, root: root, uid: os.Geteuid()}
+	m := &Machine{dir: dir, root: root, uid: os.Geteuid(), state: StateDir}
 	info, err := root.Stat(".")
 	if err == nil {
 		err = m.trust(info, "/")
@@ -56,6 +59,7 @@ func OpenMachine(dir string) (*Machine, error) {
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
+	m.homebrew()
 	return m, nil
 }
 
@@ -85,6 +89,8 @@ func (m *Machine) trust(info fs.FileInfo, p string) error {
 		forbidden = 0o002 // a group of one's own is how distributions set users up
 	}
 	switch {
+	case m.uid == 0 && st.Uid != 0 && m.inHomebrew(p):
+		return &Unsafe{Path: m.name(p), Why: fmt.Sprintf("belongs to user %d, as Homebrew has it, who could put a link in the way of root", st.Uid), Homebrew: true}
 	case st.Uid != 0 && int(st.Uid) != m.uid:
 		return &Unsafe{Path: m.name(p), Why: fmt.Sprintf("belongs to user %d, who could put a link in the way", st.Uid)}
 	case info.Mode().Perm()&forbidden != 0:
@@ -311,6 +317,7 @@ func (m *Machine) Safe(p string) error {
 
 // Plan looks at what a request is about, and returns what is to be done.
 func (m *Machine) Plan(r *Request) (*Plan, error) {
+	r.State = m.state
 	snap, err := m.Look(r.Paths())
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -152,7 +153,10 @@ type Request struct {
 	KeepLogs bool    // of services that go; an install takes no log away
 	Live     bool    // the machine runs: its programs are told
 	Probes   []Probe // requests that have to be answered at the end
+	State    string  // the folder of receipts; "" is StateDir
 }
+
+func (r *Request) state() string { return cmp.Or(r.State, StateDir) }
 
 // Paths returns every path that a plan has to know of.
 func (r *Request) Paths() []string {
@@ -162,7 +166,7 @@ func (r *Request) Paths() []string {
 			seen[p] = true
 		}
 	}
-	add(StateDir)
+	add(r.state())
 	for i := range r.Want {
 		add(r.Want[i].Path)
 	}
@@ -185,11 +189,6 @@ func (r *Request) Paths() []string {
 	slices.Sort(out)
 	return out
 }
-
-// runtimeFolders are what supervisors make in the folder of a service.
-//
-// Source: daemontools 0.76 supervise.c, runit 2.1.2 runsv.c, s6 2.11 s6-supervise.c.
-func runtimeFolders() []string { return []string{"supervise", "event"} }
 
 // planner makes one plan.
 type planner struct {
@@ -384,12 +383,12 @@ func (p *planner) parents(at, target string) bool {
 
 // needState shows the folder of receipts where it is missing: it is made first.
 func (p *planner) needState() {
-	if p.snap[StateDir].Kind == Dir || p.made[StateDir] {
+	if p.snap[p.state()].Kind == Dir || p.made[p.state()] {
 		return
 	}
 	rest := p.put
 	p.put = nil
-	p.parents(path.Join(StateDir, receiptName), "")
+	p.parents(path.Join(p.state(), receiptName), "")
 	p.put = append(p.put, rest...)
 }
 

@@ -7,6 +7,11 @@ import (
 	"strings"
 )
 
+// runtimeFolders are what supervisors make in the folder of a service.
+//
+// Source: daemontools 0.76 supervise.c, runit 2.1.2 runsv.c, s6 2.11 s6-supervise.c.
+func runtimeFolders() []string { return []string{"supervise", "event"} }
+
 // folders plans the removal of recorded folders that nothing is in any more.
 func (p *planner) folders() {
 	keep := make(map[string]bool)
@@ -20,7 +25,7 @@ func (p *planner) folders() {
 		if e.Kind == Dir && p.leftToOthers(e) {
 			continue
 		}
-		if e.Kind == Dir && !keep[e.Path] && e.Path != StateDir && (e.Target == "" || p.Scope.holds(e)) {
+		if e.Kind == Dir && !keep[e.Path] && e.Path != p.state() && (e.Target == "" || p.Scope.holds(e)) {
 			dirs = append(dirs, e)
 		}
 	}

@@ -136,7 +136,7 @@ func decodeReceipt(text []byte) (*Receipt, error) {
 
 // Receipt reads the receipt; without one nothing is installed.
 func (m *Machine) Receipt() (*Receipt, error) {
-	p := path.Join(StateDir, receiptName)
+	p := path.Join(m.state, receiptName)
 	s, err := m.lookRecord(p)
 	switch {
 	case err != nil:
@@ -190,7 +190,7 @@ func (r *Receipt) Installed() bool {
 // Records reports whether there is a receipt or a history to purge.
 func (m *Machine) Records() (bool, error) {
 	for _, name := range []string{receiptName, historyName} {
-		s, err := m.look(path.Join(StateDir, name))
+		s, err := m.look(path.Join(m.state, name))
 		if err != nil || s.Kind != Absent {
 			return true, err
 		}
@@ -214,14 +214,14 @@ func (m *Machine) Purge() (done bool, err error) {
 			return false, err
 		}
 	}
-	if err := m.clear(path.Join(StateDir, historyName), func(string) bool { return false }, true); err != nil {
+	if err := m.clear(path.Join(m.state, historyName), func(string) bool { return false }, true); err != nil {
 		return false, err
 	}
-	if err := m.clear(StateDir, func(name string) bool { return name == receiptName || name == lockName }, true); err != nil {
+	if err := m.clear(m.state, func(name string) bool { return name == receiptName || name == lockName }, true); err != nil {
 		return false, err
 	}
 	for i := len(r.Entries) - 1; i >= 0; i-- { // folders that were made for it
-		if e := &r.Entries[i]; e.Kind == Dir && e.Path != StateDir && onTheWay(e.Path) {
+		if e := &r.Entries[i]; e.Kind == Dir && e.Path != m.state && m.onTheWay(e.Path) {
 			if err := m.clear(e.Path, func(string) bool { return false }, true); err != nil {
 				return false, err
 			}

@@ -41,8 +41,8 @@ func (m *Machine) lookRecord(p string) (State, error) {
 // lost says that the receipt is not the one that the history ends with.
 func (m *Machine) lost(why string) error {
 	return &Damaged{
-		Path: m.name(path.Join(StateDir, receiptName)), Err: errors.New(why),
-		Hint: "put it back from a backup; without one, move it away, if it is there, and " + m.name(path.Join(StateDir, historyName)) +
+		Path: m.name(path.Join(m.state, receiptName)), Err: errors.New(why),
+		Hint: "put it back from a backup; without one, move it away, if it is there, and " + m.name(path.Join(m.state, historyName)) +
 			": what stands as it is wanted then counts as there before",
 	}
 }
@@ -58,7 +58,7 @@ func (m *Machine) damaged(p string, err error) error {
 // historyNames returns the names in the folder of the history, which has to be as safe
 // as what is in it.
 func (m *Machine) historyNames() ([]string, error) {
-	at := path.Join(StateDir, historyName)
+	at := path.Join(m.state, historyName)
 	folder, err := m.folder(at)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -39,7 +39,7 @@ func (m *Machine) PlanRollback(id int, local Local, live bool) (*Plan, error) {
 	was.Entries = slices.Clone(was.Entries)
 	known := was.entries()
 	for _, e := range receipt.Entries { // folders that the history still is in
-		if onTheWay(e.Path) && known[e.key()] == nil {
+		if m.onTheWay(e.Path) && known[e.key()] == nil {
 			was.Entries = append(was.Entries, e)
 		}
 	}
@@ -71,7 +71,7 @@ func (m *Machine) since(id int) ([]*Journal, error) {
 }
 
 // onTheWay reports whether a folder is that of receipts, or one that it is in.
-func onTheWay(p string) bool { return p == StateDir || strings.HasPrefix(StateDir, p+"/") }
+func (m *Machine) onTheWay(p string) bool { return p == m.state || strings.HasPrefix(m.state, p+"/") }
 
 // back collects what a rollback changes.
 type back struct {
@@ -175,7 +175,7 @@ func (b *back) actions() error {
 			dirs = append(dirs, a)
 		case Absent:
 			switch {
-			case now.Kind == Dir && onTheWay(p):
+			case now.Kind == Dir && b.m.onTheWay(p):
 			case now.Kind == Dir:
 				a.Op = Rmdir
 				rmdirs = append(rmdirs, b.clears(p, &now, info.Target)...)
