@@ -79,9 +79,9 @@ func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, er
 	j, err := m.begin(plan, o.Command)
 	if err != nil {
 		if j == nil {
-			return r, err
+			return r, errors.Join(err, m.unfounded(plan.before))
 		}
-		return r, errors.Join(err, m.drop(j.ID))
+		return r, errors.Join(err, m.dropUndone(j.ID, plan.before))
 	}
 	r.ID = j.ID
 	done := 0
@@ -115,7 +115,7 @@ func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, er
 			err = errors.Join(err, &Changed{name})
 		}
 	}
-	return r, errors.Join(err, m.drop(j.ID))
+	return r, errors.Join(err, m.dropUndone(j.ID, plan.before))
 }
 
 // do carries one action out.
@@ -414,5 +414,5 @@ func (m *Machine) Recover(ctx context.Context, o Options) (*Journal, error) {
 	if untold != nil {
 		j.Untold = strings.Split(untold.Error(), "\n")
 	}
-	return j, m.drop(j.ID)
+	return j, m.dropUndone(j.ID, j.Before)
 }

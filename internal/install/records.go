@@ -55,6 +55,38 @@ func (m *Machine) damaged(p string, err error) error {
 	}
 }
 
+// dropUndone removes a transaction that was undone.
+func (m *Machine) dropUndone(id int, before *Receipt) error {
+	return errors.Join(m.drop(id), m.unfounded(before))
+}
+
+// unfounded removes the receipt that a first journal needed, where there is no journal.
+func (m *Machine) unfounded(before *Receipt) error {
+	if before.Last > 0 || len(before.Entries) > 0 {
+		return nil
+	}
+	ids, err := m.transactions()
+	if err != nil || len(ids) > 0 {
+		return err
+	}
+	folder, err := m.folder(m.state)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	p := path.Join(m.state, receiptName)
+	if s, err := m.lookIn(folder, p); err != nil || s.Kind == Absent {
+		return err
+	}
+	if err := m.unlinkIn(folder, p); err != nil {
+		return err
+	}
+	return m.syncFolder(folder, p)
+}
+
 // historyNames returns the names in the folder of the history, which has to be as safe
 // as what is in it.
 func (m *Machine) historyNames() ([]string, error) {

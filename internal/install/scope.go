@@ -24,7 +24,7 @@ func (s *Scope) holds(e *Entry) bool {
 	if e.Target == "" || s.another(e) || s.Targets != nil && !slices.Contains(s.Targets, e.Target) {
 		return false
 	}
-	gone := e.Project != "" && !e.Kept // by now it is clear that it is this project's
+	gone := e.Project != "" && e.Project == s.Project && !e.Kept // and of no former one
 	return s.Apps == nil || !slices.ContainsFunc(e.Apps, func(a string) bool {
 		return !slices.Contains(s.Apps, a) && (!gone || !slices.Contains(s.Gone, a))
 	})
@@ -32,12 +32,13 @@ func (s *Scope) holds(e *Entry) bool {
 
 // Undescribed returns the apps of a receipt, sorted, that a project installed and
 // that are none of known: it does not describe them any more. What was installed
-// before projects were recorded may be anybody's, and is not among them.
+// before projects were recorded, or by a project whose folder is gone, may be anybody's,
+// and is not among them.
 func (s *Scope) Undescribed(r *Receipt, known []string) []string {
 	var out []string
 	for i := range r.Entries {
 		e := &r.Entries[i]
-		if e.Target == "" || e.Kept || e.Project == "" || s.another(e) {
+		if e.Target == "" || e.Kept || e.Project == "" || e.Project != s.Project {
 			continue
 		}
 		for _, app := range e.Apps {
