@@ -75,7 +75,7 @@ configuration again, and each app's health.path has to be answered by a web serv
 runs at --web.
 
 An app that the project installed and describes no more is taken away with it, but for
-its log; --only leaves such apps alone, and so does --file.
+its log; --only leaves such apps alone, and so do --file and SCGIKIT_APPS_DIR.
 
 A file that scgikit did not install is not replaced, nor one that an app of another
 project's folder has, unless that folder is gone or --take-over is given; and one that was

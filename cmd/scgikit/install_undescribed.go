@@ -9,11 +9,18 @@ import (
 	"scgikit/internal/install"
 )
 
+// partly reports whether this run alone chooses the descriptions, which need not be all
+// that the project has.
+func (e *env) partly() bool {
+	_, folder := e.lookup("SCGIKIT_APPS_DIR")
+	return len(e.flags.files) > 0 || folder
+}
+
 // knownApps returns the apps that a project describes, or that its reviewed files
 // are of; nil where a part of the project alone is looked at, so that what is not
 // among it may be in the rest.
 func (e *env) knownApps(project *appfile.Project, manifest *deploy.Manifest, only []string) []string {
-	if len(only) > 0 || len(e.flags.files) > 0 {
+	if len(only) > 0 || e.partly() {
 		return nil
 	}
 	var out []string
@@ -83,7 +90,7 @@ func (e *env) nameUnrendered(project *appfile.Project, known []string) {
 // undescribed returns the apps that this project installed and describes no more,
 // where there is a project that can be read.
 func (e *env) undescribed(receipt *install.Receipt) []string {
-	if len(e.flags.files) > 0 || !e.described() {
+	if e.partly() || !e.described() {
 		return nil
 	}
 	sources, err := e.sources(e.root.Context(), nil)
