@@ -150,11 +150,12 @@ func (p *Project) render(t *generate.Target, changed []*appfile.App, names []str
 // not allow it.
 func (p *Project) variant(changed []*appfile.App, v appfile.Variant) *appfile.Project {
 	sets := make(map[string][]string)
-	key := strings.Join(v.Sets, "\x00")
+	words := slices.Clone(v.Sets)
 	for _, a := range changed {
 		sets[a.Name] = v.Sets
-		key += "\x00" + a.Name
+		words = append(words, a.Name)
 	}
+	key := strings.Join(words, "\x00")
 	if project, known := p.variants[key]; known {
 		return project
 	}
