@@ -248,10 +248,11 @@ func apacheVHosts(s *Scope) []Spec {
 			host.Addresses = append(host.Addresses, l)
 		}
 		for _, h := range g.hosts {
-			if host.Name == "" && !strings.HasPrefix(h, "*") {
+			if host.Name == "" && !strings.HasPrefix(h, "*") && h[0] != '[' {
 				host.Name = h
 			} else {
-				host.Aliases = append(host.Aliases, h)
+				// An IPv6 address is no ServerName, and is compared without its brackets.
+				host.Aliases = append(host.Aliases, strings.Trim(h, "[]"))
 			}
 		}
 		var parts []numbered
