@@ -36,9 +36,25 @@ var (
 	interrupted error = syscall.EINTR
 )
 
+// Unblock makes a descriptor one that does not block.
+func Unblock(fd int) error {
+	flags, _, errno := unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
+	if errno == 0 && flags&unix.O_NONBLOCK == 0 {
+		_, _, errno = unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, flags|unix.O_NONBLOCK)
+	}
+	_, err := outcome(0, errno)
+	return err
+}
+
 // Accept takes a connection that has arrived. It does not block, and is closed in
 // programs that are started.
+//
+// Whoever has the same listening socket, from inetd or systemd, can make it one that
+// blocks at any time.
 func Accept(listener int) (fd int, err error) {
+	if err := Unblock(listener); err != nil {
+		return -1, err
+	}
 	r, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 	return outcome(r, errno)
 }

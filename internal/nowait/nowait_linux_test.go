@@ -79,6 +79,17 @@ func TestAccept(t *testing.T) {
 	if _, err := Accept(listener); !errors.Is(err, unix.EAGAIN) {
 		t.Errorf("nobody has connected: %v", err)
 	}
+	// Somebody else who has the socket makes it one that blocks: for a while here.
+	short := &unix.Timeval{Usec: 1000}
+	if err := errors.Join(unix.SetsockoptTimeval(listener, unix.SOL_SOCKET, unix.SO_RCVTIMEO, short), unix.SetNonblock(listener, false)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Accept(listener); !errors.Is(err, unix.EAGAIN) {
+		t.Errorf("nobody has connected: %v", err)
+	}
+	if flags, err := unix.FcntlInt(uintptr(listener), unix.F_GETFL, 0); flags&unix.O_NONBLOCK == 0 || err != nil {
+		t.Errorf("it waits, with flags %#x, %v", flags, err)
+	}
 	client, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
