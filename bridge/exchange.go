@@ -335,6 +335,9 @@ func (x *exchange) readHead() error {
 		x.head = append(x.head, make([]byte, len(x.head))...)[:len(x.head)]
 	}
 	n, err := readPipe(x.proc.stdout, x.head[len(x.head):cap(x.head)])
+	if errors.Is(err, unix.EAGAIN) {
+		return nil
+	}
 	if err != nil {
 		return unable(x.script.name, "read the script's output", err)
 	}
@@ -430,6 +433,9 @@ func (x *exchange) transfer() (done bool, err error) {
 		}
 	}
 	n, err := readPipe(x.proc.stdout, x.buf)
+	if errors.Is(err, unix.EAGAIN) {
+		return false, nil
+	}
 	if err != nil {
 		return false, unable(x.script.name, "read the script's output", err)
 	}
