@@ -18,7 +18,7 @@ func unitTree(files map[string]string) fstest.MapFS {
 		if target, link := strings.CutPrefix(text, "->"); link {
 			m[name] = &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink | 0o777}
 		} else {
-			m[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
+			m[name] = &fstest.MapFile{Data: []byte(text), Mode: map[bool]fs.FileMode{true: 0o600, false: 0o644}[strings.HasSuffix(name, "/private")]}
 		}
 	}
 	return m
@@ -156,6 +156,24 @@ func TestSystemdNames(t *testing.T) {
 			},
 			[]string{"a nice: 1"},
 			[]string{"u/a.service.bak: skipped: it is no unit", "u/README: skipped: it is no unit", "u/b.service.d: skipped: the unit b.service of these drop-ins is not there"},
+		},
+		{
+			"the text of an instance", "u/x@srv-a\\x2db.service",
+			map[string]string{"u/x@.service": "[Service]\nUser=www\nExecStart=/srv/x /%I\n"},
+			[]string{"x-srv-a-x2db command: [/srv/x, /srv/a-b]"},
+			nil,
+		},
+		{
+			"secrets in a command", "u/a.service",
+			map[string]string{"u/a.service": "[Service]\nUser=www\nEnvironment=API_TOKEN=x\nExecStart=/srv/x ${API_TOKEN}\n"},
+			[]string{"a command: [/srv/x, x]"},
+			[]string{"a.service: secret: run.command: $API_TOKEN looks like a secret", "a.service:3: secret: run.env.API_TOKEN"},
+		},
+		{
+			"a file that not everybody may read", "u/a.service",
+			map[string]string{"u/a.service": "[Service]\nUser=www\nEnvironmentFile=/etc/private\nExecStart=/srv/x ${A}\n", "etc/private": "A=x\n"},
+			nil,
+			[]string{"a.service:4: refused: ExecStart=: $A is only known when the program starts"},
 		},
 		{
 			"reloads by a signal", "u/a.service",
