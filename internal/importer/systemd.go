@@ -14,6 +14,10 @@ import (
 // Sources: systemd.service(5), systemd.socket(5), systemd.exec(5), systemd.kill(5).
 func (r *reading) systemd() error {
 	if !r.isDir {
+		if name := path.Base(r.base); isTemplate(name) && len(r.socketsOf(path.Dir(r.base))[name]) == 0 {
+			r.template(r.base)
+			return nil
+		}
 		return r.unitPair(r.base)
 	}
 	names, err := r.entries(r.base)

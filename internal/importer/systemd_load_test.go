@@ -83,6 +83,21 @@ func TestSystemdNames(t *testing.T) {
 			nil,
 		},
 		{"an instance alone", "u/x@9.service", map[string]string{"u/x@.service": service}, []string{`x-9 command: [/srv/x, "9"]`}, nil},
+		{"a template by its name", "u/x@.service", map[string]string{"u/x@.service": plain}, nil, []string{"u/x@.service: refused: it is a template"}},
+		{
+			"a template with instances by its name", "u/x@.service",
+			map[string]string{"u/x@.service": service, "u/x.wants/x@1.service": "->../x@.service"},
+			[]string{`x-1 command: [/srv/x, "1"]`},
+			nil,
+		},
+		{
+			"a template of a socket by its name", "u/x@.service",
+			map[string]string{
+				"u/x@.service": "[Service]\nUser=www\nExecStart=/usr/local/bin/scgi-run bridge /srv/x/\nStandardInput=socket\n", "u/x.socket": "[Socket]\nListenStream=127.0.0.1:81\nAccept=yes\n",
+			},
+			[]string{"x tcp: 127.0.0.1:81"},
+			nil,
+		},
 		{"a template alone", "u", map[string]string{"u/x@.service": service, "u/y.service": plain}, []string{"y -"}, []string{"u/x@.service: refused: it is a template"}},
 		{
 			"drop-ins for many units", "u/a-b.service",
