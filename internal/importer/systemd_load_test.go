@@ -82,6 +82,14 @@ func TestSystemdNames(t *testing.T) {
 			[]string{`x-9 command: [/srv/x, "9"]`, "x-9 nice: 9", "x-d command: [/srv/x, d]", "x-d nice: 1", `x-7 command: [/srv/x, "7"]`, "x-8 nice: 1"},
 			nil,
 		},
+		{
+			"instances that are those of one app", "u",
+			map[string]string{
+				"u/x@.service": "[Unit]\nDescription=x on %i\n[Service]\nUser=www\nExecStart=/srv/x --port=%i --log=/l/%i\n", "u/m.wants/x@8001.service": "->../x@.service", "u/m.wants/x@8002.service": "->../x@.service",
+			},
+			[]string{"x instances: 2", `x command: [/srv/x, "--port=${port}", "--log=/l/${port}"]`, "x tcp: 127.0.0.1:8001"},
+			[]string{"u/x@.service: lost: Description=x on 8001"},
+		},
 		{"an instance alone", "u/x@9.service", map[string]string{"u/x@.service": service}, []string{`x-9 command: [/srv/x, "9"]`}, nil},
 		{"a template by its name", "u/x@.service", map[string]string{"u/x@.service": plain}, nil, []string{"u/x@.service: refused: it is a template"}},
 		{
