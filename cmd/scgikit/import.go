@@ -44,7 +44,7 @@ can not carry. KIND is one of
   runit        the same for runsvdir
   s6           the same for s6-svscan
   procfile     a Procfile, with the .env beside it
-  systemd      a .service or .socket, or a folder of them, with drop-ins
+  systemd      a .service, .socket or instance, or a folder of them, with drop-ins
   supervisord  supervisord.conf, with what it includes
 
 Nothing is changed but what --out names. What a description needs and the set-up
@@ -76,9 +76,9 @@ does not say is a placeholder, and told of. The messages are on standard error:
 	flags.StringArrayVar(&f.mounts, "mount", nil, "where the web server has the app: `[NAME=]PATH`; repeatable")
 	flags.StringArrayVar(&f.listens, "listen", nil, "where the program listens: `[NAME=]ADDRESS`, host:port or unix:/path; repeatable")
 	flags.StringArrayVar(&f.users, "user", nil, "the user where the set-up names none: `[NAME=]USER`; repeatable")
-	flags.StringVar(&f.name, "name", "", "`NAME` of the app, where there is one")
+	flags.StringVar(&f.name, "name", "", "`NAME` of the app, where there is one alone")
 	flags.StringArrayVar(&f.env, "env", nil, "supervisord: `NAME=VALUE` for %(ENV_NAME)s; repeatable")
-	flags.StringVar(&f.secretsDir, "secrets-dir", "", "variables that look like secrets become references to files of that name in `DIR`")
+	flags.StringVar(&f.secretsDir, "secrets-dir", "", "variables that look like secrets become references to files in `DIR`, or DIR/APP of several")
 	flags.StringVar(&f.out, "out", "", "`FILE` to write, or a folder that gets NAME.yaml for each app; default is standard output")
 	flags.BoolVar(&f.force, "force", false, "overwrite files that are there")
 	flags.BoolVar(&f.strict, "strict", false, "fail where anything is lost or refused")

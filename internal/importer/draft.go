@@ -26,6 +26,9 @@ type draft struct {
 	served   served // what scgi-run that keeps running says besides
 	logFile  string // the file that the program logs to, as it was read
 	logPlace place
+
+	template string // of systemd, of which this is an instance with a number
+	instance int
 }
 
 // value is what one field holds. Text is in the syntax of descriptions, where

@@ -86,6 +86,15 @@ func FuzzUnit(f *testing.F) {
 	fuzzFile(f, importer.Systemd, "app.service", "app.service", nil, importer.Options{})
 }
 
+func FuzzSocket(f *testing.F) {
+	units := fstest.MapFS{
+		"u/app.service":           {Data: []byte("[Service]\nUser=www\nExecStart=/bin/app\n")},
+		"u/app@.service":          {Data: []byte("[Service]\nUser=www\nExecStart=/usr/local/bin/scgi-run bridge /srv/x/\n")},
+		"u/x.wants/app@1.service": {}, "u/x.wants/app@2.service": {},
+	}
+	fuzzFile(f, importer.Systemd, "u", "u/app.socket", units, importer.Options{})
+}
+
 func FuzzSupervisord(f *testing.F) {
 	fuzzFile(f, importer.Supervisord, "supervisord.conf", "supervisord.conf", nil, importer.Options{})
 }

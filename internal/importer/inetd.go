@@ -225,6 +225,9 @@ func (d *draft) inetdSocket(file string, e *inetdconf.Entry, dialect inetdconf.D
 		d.assume(at, "options.inetd.umask", "start inetd with umask 0, so that the folder guards the socket",
 			"the socket has the mode that the umask of inetd leaves, and with the usual 0022 only root can connect")
 	}
+	if e.Host != "" {
+		d.lost(at, "%s before the path: inetd (%s) looks at nothing there, and FreeBSD's alone takes an owner and a mode", e.Host, dialect)
+	}
 	if d.guarded(file, e) {
 		return
 	}

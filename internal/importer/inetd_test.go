@@ -43,6 +43,8 @@ func TestInetdDialects(t *testing.T) {
 		{o, "127.0.0.1:\n4000 stream tcp nowait www.web", "tcp: 127.0.0.1:4000", "skipped: the address 127.0.0.1 becomes"},
 		{i, "127.0.0.1:\n4000 stream tcp nowait www", "tcp: 127.0.0.1:4000", "skipped"},
 		{b, "127.0.0.1:\n4000 stream tcp nowait www", "tcp: 127.0.0.1:4000", "skipped"},
+		{o, ":www:web:200:/run/x.sock stream unix nowait.100000 www", `mode: "0666"`, "lost: :www:web:200 before the path: inetd (openbsd) looks at nothing there"},
+		{b, ":www:web:200:/run/x.sock stream unix nowait www", `mode: "0666"`, "lost: :www:web:200 before the path"},
 		{i, "4000 stream tcp46 nowait www", "tcp: 0.0.0.0:4000", "lost: the protocol tcp46 is one of FreeBSD's"},
 		{i, "/run/x.sock stream unix nowait www", "-", "lost: inetd (inetutils): unix: unknown protocol"},
 		{b, "4000 stream tcp46 nowait www", "-", `lost: inetd (busybox): parse error in "tcp46"`},

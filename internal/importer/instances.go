@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"path"
 	"regexp"
@@ -16,6 +17,7 @@ var numberedName = regexp.MustCompile(`^([a-z][a-z0-9-]*?)-([1-9][0-9]?)$`)
 // NAME-2 and so on, and differ in their port, their socket and their number
 // alone. That is how generated instances are named.
 func (r *reading) regroup() {
+	r.regroupTemplates()
 	groups := make(map[string][]*draft)
 	for _, d := range r.drafts {
 		if m := numberedName.FindStringSubmatch(d.name); m != nil {
@@ -41,6 +43,64 @@ func (r *reading) regroup() {
 		r.drafts = slices.DeleteFunc(r.drafts, func(d *draft) bool { return slices.Contains(group, d) })
 		whole.assume(whole.at, "run.instances", "", "%s-1 to %s-%d differ in their number and port alone, and are instances of one app", whole.name, whole.name, len(group))
 	}
+}
+
+// regroupTemplates makes one app of the instances of a template whose numbers count
+// up by one and are their ports, or begin with 1, where they differ in nothing else.
+func (r *reading) regroupTemplates() {
+	var order []string
+	groups := make(map[string][]*draft)
+	for _, d := range r.drafts {
+		if d.template == "" {
+			continue
+		}
+		if groups[d.template] == nil {
+			order = append(order, d.template)
+		}
+		groups[d.template] = append(groups[d.template], d)
+	}
+	for _, template := range order {
+		group, name := groups[template], mendedName(template)
+		slices.SortFunc(group, func(a, b *draft) int { return a.instance - b.instance })
+		taken := slices.ContainsFunc(r.drafts, func(d *draft) bool { return d.name == name })
+		if len(group) < 2 || taken || group[len(group)-1].instance-group[0].instance != len(group)-1 {
+			continue
+		}
+		r.oneOfTemplate(name, group)
+	}
+}
+
+// oneOfTemplate puts one app in the place of the instances, if that is the same.
+func (r *reading) oneOfTemplate(name string, group []*draft) {
+	names := make([]string, len(group))
+	copies := make([]*draft, len(group))
+	for i, d := range group {
+		one := *d
+		names[i], one.name, one.values = d.name, fmt.Sprintf("%s-%d", name, i+1), maps.Clone(d.values)
+		copies[i] = &one
+	}
+	described := copies[0].first("description")
+	differ := slices.ContainsFunc(copies, func(d *draft) bool { return d.first("description") != described })
+	if differ {
+		for _, d := range copies {
+			delete(d.values, "description")
+		}
+	}
+	whole, why := oneOf(name, copies)
+	if why != "" {
+		return // they are apps of their own
+	}
+	r.drafts[slices.Index(r.drafts, group[0])] = whole
+	r.drafts = slices.DeleteFunc(r.drafts, func(d *draft) bool { return slices.Contains(group, d) })
+	for i := range r.notes {
+		if slices.Contains(names, r.notes[i].App) {
+			r.notes[i].App = name
+		}
+	}
+	if differ {
+		whole.lost(whole.at, "Description=%s and the like: the instances of an app have one description", described)
+	}
+	whole.assume(whole.at, "run.instances", "", "%s differ in their number and port alone, and are instances of one app", strings.Join(names, ", "))
 }
 
 func number(d *draft) int {

@@ -31,7 +31,7 @@ func (r *reading) settle() *Result {
 		result.Apps = append(result.Apps, Description{Name: d.name, Text: text})
 		sources = append(sources, appfile.Source{Name: d.name, Data: []byte(text)})
 	}
-	if len(sources) > 1 {
+	if len(sources) > 1 && r.done() == nil {
 		_, list := r.loader().Load(sources)
 		for _, p := range list {
 			if p.Severity == diag.Error {

@@ -3,6 +3,7 @@ package importer
 import (
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"scgikit/internal/printable"
@@ -14,6 +15,10 @@ import (
 // Sources: systemd.service(5), systemd.socket(5), systemd.exec(5), systemd.kill(5).
 func (r *reading) systemd() error {
 	if !r.isDir {
+		if name := path.Base(r.base); isTemplate(name) && len(r.socketsOf(path.Dir(r.base))[name]) == 0 {
+			r.template(r.base)
+			return nil
+		}
 		return r.unitPair(r.base)
 	}
 	names, err := r.entries(r.base)
@@ -209,8 +214,11 @@ func (r *reading) service(u *unit, sockets []*unit) {
 	name := strings.ReplaceAll(strings.TrimSuffix(u.stem(), "@"), "@", "-")
 	d := r.newDraft(name, r.at(u.file, 0))
 	s := &serviceReader{d: d, u: u, request: accept}
-	if _, instance := u.instance(); instance != "" {
+	if template, instance := u.instance(); instance != "" {
 		u.all("Install", "DefaultInstance") // it says which one this may be
+		if n, err := strconv.Atoi(instance); err == nil {
+			d.template, d.instance = template, n
+		}
 	}
 	if !s.start() {
 		return

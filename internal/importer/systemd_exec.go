@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"regexp"
@@ -185,6 +186,9 @@ func (s *serviceReader) variables(words []string) ([]string, error) {
 // tellVariables says which values of the command stand in files that may change.
 func (s *serviceReader) tellVariables(used map[string]bool, from map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(used)) {
+		if secretName.MatchString(name) {
+			s.d.note(Secret, s.d.at, "run.command", "let the program read it from a variable or a file", "$%s looks like a secret, and its value would stand in the command", name)
+		}
 		if file := from[name]; file != "" && !s.told[name] {
 			if s.told == nil {
 				s.told = make(map[string]bool)
@@ -225,8 +229,9 @@ func (s *serviceReader) knownVariables() (env, from map[string]string, complete 
 			}
 			continue
 		}
+		info, statErr := fs.Stat(s.d.r.fsys, where)
 		text, err := s.d.r.text(where)
-		if err != nil {
+		if err != nil || statErr != nil || info.Mode().Perm()&0o004 == 0 { // what not everybody may read is not copied
 			return env, from, false
 		}
 		for _, pair := range environmentFile(text) {

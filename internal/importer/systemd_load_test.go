@@ -18,7 +18,7 @@ func unitTree(files map[string]string) fstest.MapFS {
 		if target, link := strings.CutPrefix(text, "->"); link {
 			m[name] = &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink | 0o777}
 		} else {
-			m[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
+			m[name] = &fstest.MapFile{Data: []byte(text), Mode: map[bool]fs.FileMode{true: 0o600, false: 0o644}[strings.HasSuffix(name, "/private")]}
 		}
 	}
 	return m
@@ -82,7 +82,30 @@ func TestSystemdNames(t *testing.T) {
 			[]string{`x-9 command: [/srv/x, "9"]`, "x-9 nice: 9", "x-d command: [/srv/x, d]", "x-d nice: 1", `x-7 command: [/srv/x, "7"]`, "x-8 nice: 1"},
 			nil,
 		},
+		{
+			"instances that are those of one app", "u",
+			map[string]string{
+				"u/x@.service": "[Unit]\nDescription=x on %i\n[Service]\nUser=www\nExecStart=/srv/x --port=%i --log=/l/%i\n", "u/m.wants/x@8001.service": "->../x@.service", "u/m.wants/x@8002.service": "->../x@.service",
+			},
+			[]string{"x instances: 2", `x command: [/srv/x, "--port=${port}", "--log=/l/${port}"]`, "x tcp: 127.0.0.1:8001"},
+			[]string{"u/x@.service: lost: Description=x on 8001"},
+		},
 		{"an instance alone", "u/x@9.service", map[string]string{"u/x@.service": service}, []string{`x-9 command: [/srv/x, "9"]`}, nil},
+		{"a template by its name", "u/x@.service", map[string]string{"u/x@.service": plain}, nil, []string{"u/x@.service: refused: it is a template"}},
+		{
+			"a template with instances by its name", "u/x@.service",
+			map[string]string{"u/x@.service": service, "u/x.wants/x@1.service": "->../x@.service"},
+			[]string{`x-1 command: [/srv/x, "1"]`},
+			nil,
+		},
+		{
+			"a template of a socket by its name", "u/x@.service",
+			map[string]string{
+				"u/x@.service": "[Service]\nUser=www\nExecStart=/usr/local/bin/scgi-run bridge /srv/x/\nStandardInput=socket\n", "u/x.socket": "[Socket]\nListenStream=127.0.0.1:81\nAccept=yes\n",
+			},
+			[]string{"x tcp: 127.0.0.1:81"},
+			nil,
+		},
 		{"a template alone", "u", map[string]string{"u/x@.service": service, "u/y.service": plain}, []string{"y -"}, []string{"u/x@.service: refused: it is a template"}},
 		{
 			"drop-ins for many units", "u/a-b.service",
@@ -156,6 +179,24 @@ func TestSystemdNames(t *testing.T) {
 			},
 			[]string{"a nice: 1"},
 			[]string{"u/a.service.bak: skipped: it is no unit", "u/README: skipped: it is no unit", "u/b.service.d: skipped: the unit b.service of these drop-ins is not there"},
+		},
+		{
+			"the text of an instance", "u/x@srv-a\\x2db.service",
+			map[string]string{"u/x@.service": "[Service]\nUser=www\nExecStart=/srv/x /%I\n"},
+			[]string{"x-srv-a-x2db command: [/srv/x, /srv/a-b]"},
+			nil,
+		},
+		{
+			"secrets in a command", "u/a.service",
+			map[string]string{"u/a.service": "[Service]\nUser=www\nEnvironment=API_TOKEN=x\nExecStart=/srv/x ${API_TOKEN}\n"},
+			[]string{"a command: [/srv/x, x]"},
+			[]string{"a.service: secret: run.command: $API_TOKEN looks like a secret", "a.service:3: secret: run.env.API_TOKEN"},
+		},
+		{
+			"a file that not everybody may read", "u/a.service",
+			map[string]string{"u/a.service": "[Service]\nUser=www\nEnvironmentFile=/etc/private\nExecStart=/srv/x ${A}\n", "etc/private": "A=x\n"},
+			nil,
+			[]string{"a.service:4: refused: ExecStart=: $A is only known when the program starts"},
 		},
 		{
 			"reloads by a signal", "u/a.service",

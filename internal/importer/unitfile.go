@@ -145,7 +145,7 @@ func (u *unit) specifiers(s string) (string, error) {
 		i++
 		known := map[byte]string{
 			'%': "%", 'n': u.name, 'N': u.stem(), 'p': prefix, 't': "/run", 'S': "/var/lib", 'C': "/var/cache", 'L': "/var/log", 'E': "/etc", 'T': "/tmp", 'V': "/var/tmp",
-			'i': instance, 'I': strings.ReplaceAll(instance, "-", "/"), 'P': strings.ReplaceAll(prefix, "-", "/"),
+			'i': instance, 'I': unescapedName(instance), 'P': unescapedName(prefix),
 		}
 		text, ok := known[s[i]]
 		if !ok || strings.IndexByte("iI", s[i]) >= 0 && instance == "" {
@@ -154,6 +154,28 @@ func (u *unit) specifiers(s string) (string, error) {
 		b.WriteString(text)
 	}
 	return b.String(), nil
+}
+
+// unescapedName is the path or the text that a part of a unit's name stands for.
+//
+// Source: systemd.unit(5), STRING ESCAPING FOR INCLUSION IN UNIT NAMES.
+func unescapedName(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '-':
+			b.WriteByte('/')
+			continue
+		case strings.HasPrefix(s[i:], `\x`) && i+4 <= len(s):
+			if n, err := strconv.ParseUint(s[i+2:i+4], 16, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 // words splits a value as systemd does: quotes at the beginning of a word, and
