@@ -130,29 +130,6 @@ func (term *terminal) answer(list answers) {
 	}
 }
 
-const (
-	flaskApp   = "import flask\napp = flask.Flask('x')\n"
-	djangoWSGI = "import os\nfrom django.core.wsgi import get_wsgi_application\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\napplication = get_wsgi_application()\n"
-)
-
-// projectFiles writes files; those of cgi-bin and .cgi may be executed.
-func projectFiles(t *testing.T, dir string, files map[string]string) {
-	t.Helper()
-	for name, text := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		mode := os.FileMode(0o644)
-		if strings.HasPrefix(text, "#!") {
-			mode = 0o755
-		}
-		if err := os.WriteFile(path, []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // Init asks on a real terminal, again where an answer is no good, and what it writes
 // is valid and can be generated.
 func TestInitOnTerminal(t *testing.T) {
