@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"scgikit/internal/nowait"
 )
 
 // pipeBody is the longest body that is given to the script in a pipe. It is
@@ -39,6 +41,9 @@ func (x *exchange) input(length int64) (stdin int, err error) {
 
 // inputOf returns an input that holds a body of at most pipeBody bytes.
 func (x *exchange) inputOf(body []byte) (stdin int, err error) {
+	if len(body) == 0 && x.conn.host != nil {
+		return x.conn.host.null, nil
+	}
 	if len(body) == 0 {
 		fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
@@ -204,7 +209,7 @@ func (c *connection) receive(buf []byte) (int, error) {
 		var n int
 		var err error
 		if c.socket {
-			n, _, err = unix.Recvfrom(c.in, buf, unix.MSG_DONTWAIT)
+			n, err = nowait.Recv(c.in, buf, 0)
 		} else {
 			n, err = unix.Read(c.in, buf)
 		}

@@ -127,7 +127,7 @@ func answer(conn *connection, req *scgi.Request, err error, log *logger, opts *O
 	var script *script
 	var env []string
 	if err == nil {
-		script, env, err = prepare(req, log, opts)
+		script, env, err = prepare(req, log, opts, conn.kept())
 	}
 	if err == nil && opts.Handoff {
 		err = handOff(conn, script, &opts.Setting, env)
@@ -167,12 +167,12 @@ func explainRequest(req *scgi.Request, err error, opts *Options) error {
 }
 
 // prepare finds the script and builds its environment.
-func prepare(req *scgi.Request, log *logger, opts *Options) (*script, []string, error) {
+func prepare(req *scgi.Request, log *logger, opts *Options, kept *openFolders) (*script, []string, error) {
 	params, differing, err := mergeParams(req.Headers)
 	if err != nil {
 		return nil, nil, err
 	}
-	script, err := findScript(params, opts, log)
+	script, err := findScript(params, opts, log, kept)
 	if err != nil {
 		return nil, nil, err
 	}

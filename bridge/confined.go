@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"scgikit/internal/spawn"
 )
 
 // A script with limits is started through a second scgi-run, which sets them
@@ -41,73 +43,74 @@ func RunConfined(limits []Limit, argv []string) int {
 	return ExitTemporary
 }
 
-// forker starts a program, as syscall.ForkExec does. An error may be a
-// settingError as well.
-type forker func(path string, argv []string, attributes *syscall.ProcAttr) (pid int, err error)
+// forker starts a program, as spawn.Plainly does. An error may be a settingError as
+// well.
+type forker func(p *spawn.Program) (pid, exit int, err error)
 
 // fork is the forker of a process that starts one program: it adjusts itself
 // first.
-func (s *Setting) fork(path string, argv []string, attributes *syscall.ProcAttr) (pid int, err error) {
+func (s *Setting) fork(p *spawn.Program) (pid, exit int, err error) {
 	if err := s.adjust(); err != nil {
-		return 0, err
+		return 0, -1, err
 	}
-	return syscall.ForkExec(path, argv, attributes)
+	return spawn.Plainly(p)
 }
 
-// spawn starts a script with those descriptors, through RunConfined if it has
-// limits.
-func spawn(s *script, setting *Setting, fork forker, attributes *syscall.ProcAttr) (pid int, err error) {
+// startScript starts a script, through RunConfined if it has limits.
+func startScript(s *script, setting *Setting, fork forker, p *spawn.Program) (pid, exit int, err error) {
 	limits := setting.confining()
 	if len(limits) == 0 {
-		pid, err = fork(s.path, s.argv, attributes)
+		pid, exit, err = fork(p)
 		if _, ok := errors.AsType[*settingError](err); ok {
-			return 0, notGranted(s.name, err)
+			return 0, -1, notGranted(s.name, err)
 		}
 		if err != nil {
-			return 0, cannotRun(s, err)
+			return 0, -1, cannotRun(s, err)
 		}
-		return pid, nil
+		return pid, exit, nil
 	}
 	report, err := newPipe()
 	if err != nil {
-		return 0, unable(s.name, "pipe", err)
+		return 0, -1, unable(s.name, "pipe", err)
 	}
 	defer unix.Close(report[0])
-	attributes.Files = append(attributes.Files, uintptr(report[1]))
-	pid, err = startConfined(s, limits, fork, attributes)
+	p.Files = append(p.Files, report[1])
+	pid, exit, err = startConfined(s, limits, fork, p)
 	unix.Close(report[1])
 	if err != nil {
-		return 0, err
+		return 0, -1, err
 	}
 	if err := readReport(s, report[0]); err != nil {
 		reap(pid)
-		return 0, err
+		closed(exit)
+		return 0, -1, err
 	}
-	return pid, nil
+	return pid, exit, nil
 }
 
 // startConfined starts RunConfined.
-func startConfined(s *script, limits []Limit, fork forker, attributes *syscall.ProcAttr) (pid int, err error) {
+func startConfined(s *script, limits []Limit, fork forker, p *spawn.Program) (pid, exit int, err error) {
 	self, err := ownPath()
 	if err != nil {
-		return 0, unable(s.name, "own path", err)
+		return 0, -1, unable(s.name, "own path", err)
 	}
 	argv := []string{"scgi-run", ConfinedProgram}
 	for _, l := range limits {
 		argv = append(argv, "--limit="+l.String())
 	}
 	argv = append(append(argv, "--"), s.argv...)
-	pid, err = fork(self, argv, attributes)
+	p.Path, p.Argv = self, argv
+	pid, exit, err = fork(p)
 	_, refused := errors.AsType[*settingError](err)
 	switch {
 	case err == nil:
-		return pid, nil
+		return pid, exit, nil
 	case refused:
-		return 0, notGranted(s.name, err)
+		return 0, -1, notGranted(s.name, err)
 	case unix.Access(self, unix.X_OK) != nil:
-		return 0, unable(s.name, "start "+self, err)
+		return 0, -1, unable(s.name, "start "+self, err)
 	}
-	return 0, cannotRun(s, err) // the folder, or too many parameters
+	return 0, -1, cannotRun(s, err) // the folder, or too many parameters
 }
 
 // readReport returns when a script runs that was started through RunConfined,

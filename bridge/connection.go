@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"scgikit/internal/nowait"
 	"scgikit/internal/scgi"
 )
 
@@ -16,13 +17,14 @@ const lingerTime = 2 * time.Second
 
 // connection is the web server's end of the request.
 type connection struct {
-	in, out int  // file descriptors; the same socket, or a pair of anything
-	socket  bool // in and out are one socket
-	begun   bool // part of an answer is on its way
-	ended   bool // endAnswer has been called
-	done    bool // finish has been called
+	in, out  int  // file descriptors; the same socket, or a pair of anything
+	socket   bool // in and out are one socket
+	begun    bool // part of an answer is on its way
+	complete bool // all of the request has been received
+	ended    bool // endAnswer has been called
+	done     bool // finish has been called
 
-	waiter *poller // nil waits in poll(2), and with it a thread
+	waiter *waiter // nil waits in poll(2), and with it a thread
 	host   *host   // nil if this process serves this connection alone
 	front  *front  // nil unless the web server speaks FastCGI
 }
@@ -66,7 +68,7 @@ func moveTo(fd, number int) error { return dup2(fd, number) }
 // nonBlocking prepares the connection for the loop around poll. Only a socket
 // is changed: a pipe or a terminal may be shared with somebody else.
 func (c *connection) nonBlocking() {
-	if c.socket {
+	if c.socket && c.host == nil {
 		_ = unix.SetNonblock(c.in, true)
 	}
 }
@@ -106,9 +108,9 @@ func (c *connection) send(p, q []byte) (int, error) {
 		var err error
 		switch {
 		case c.socket && q != nil:
-			n, err = unix.SendmsgBuffers(c.out, [][]byte{p, q}, nil, nil, unix.MSG_DONTWAIT)
+			n, err = nowait.SendBoth(c.out, p, q)
 		case c.socket:
-			n, err = unix.SendmsgN(c.out, p, nil, nil, unix.MSG_DONTWAIT)
+			n, err = nowait.Send(c.out, p)
 		default:
 			n, err = unix.Write(c.out, p)
 		}
@@ -183,7 +185,7 @@ func (c *connection) endAnswer() {
 	case c.ended:
 	case c.front != nil && c.front.keep:
 	case c.socket:
-		_ = unix.Shutdown(c.out, unix.SHUT_WR) // nobody may be there any more
+		nowait.Shutdown(c.out, unix.SHUT_WR)
 	default:
 		_ = unix.Close(c.out)
 	}
@@ -222,11 +224,13 @@ func (c *connection) finish() {
 
 // discard reads until the other side closes, or the deadline.
 func (c *connection) discard(deadline time.Time) {
-	buf := make([]byte, 4<<10) // mostly there is nothing but the end
+	var buf [512]byte // mostly there is nothing but the end
 	for {
-		n, _, err := unix.Recvfrom(c.in, buf, unix.MSG_DONTWAIT)
+		n, err := nowait.Recv(c.in, buf[:], 0)
 		switch {
 		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN) && c.complete:
+			return
 		case errors.Is(err, unix.EAGAIN):
 			if c.poll([]unix.PollFd{{Fd: int32(c.in), Events: unix.POLLIN}}, deadline) != nil { //nolint:gosec // a descriptor fits
 				return

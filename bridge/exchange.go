@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scgikit/internal/fastcgi"
+	"scgikit/internal/nowait"
 )
 
 // quietTime is how long an answer stays open after the script's end without a
@@ -60,6 +61,7 @@ func (x *exchange) run(env []string, length int64) error {
 		return err
 	}
 	defer x.close()
+	x.conn.complete = x.upload == nil
 	if x.conn.front != nil {
 		env = withLength(env, length)
 	}
@@ -67,13 +69,15 @@ func (x *exchange) run(env []string, length int64) error {
 	if x.conn.host != nil {
 		leave, err := x.conn.host.admit(x)
 		if err != nil {
-			unix.Close(stdin)
+			x.closeInput(stdin)
 			return err
 		}
 		defer leave()
 		fork = x.conn.host.fork
 	}
-	if x.proc, err = start(x.script, &x.opts.Setting, fork, stdin, env); err != nil {
+	x.proc, err = start(x.script, &x.opts.Setting, fork, stdin, env)
+	x.closeInput(stdin)
+	if err != nil {
 		return err
 	}
 	x.touch()
@@ -118,6 +122,13 @@ func (x *exchange) openInput(length int64) (stdin int, known int64, err error) {
 	_ = unix.SetNonblock(fds[1], true)
 	x.upload = &upload{left: length, stdin: fds[1], spool: -1}
 	return fds[0], length, nil
+}
+
+// closeInput closes what openInput has returned.
+func (x *exchange) closeInput(stdin int) {
+	if x.conn.host == nil || stdin != x.conn.host.null {
+		nowait.Close(stdin)
+	}
 }
 
 // withLength says how long a body is whose length was not known when the
@@ -257,7 +268,11 @@ func (x *exchange) deadline() time.Time {
 // complete.
 func (x *exchange) handle(pfds *[pollCount]unix.PollFd) (done bool, err error) {
 	const gone = unix.POLLHUP | unix.POLLERR | unix.POLLNVAL
-	if pfds[pollStderr].Revents != 0 {
+	switch pfds[pollStderr].Revents {
+	case 0:
+	case unix.POLLHUP: // nothing was said
+		x.proc.stderr = closed(x.proc.stderr)
+	default:
 		x.readStderr()
 	}
 	if pfds[pollExit].Revents != 0 {

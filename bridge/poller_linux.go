@@ -4,27 +4,41 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"scgikit/internal/nowait"
 )
 
-// poller waits as poll(2) does, but without a thread: with the run-time's own
-// poller, in which an epoll descriptor stands for all descriptors of a
-// connection.
+// poller lets all connections wait without threads: an epoll descriptor stands for
+// all their descriptors in the run-time's own poller.
 //
-// The epoll descriptor tells only that something has changed; poll(2) with no
-// wait then says whether it is what was asked for. So a descriptor is added once,
-// changed if more of its events matter than before, and leaves by being closed.
+// It tells only that something has changed; poll(2) with no wait then says whether
+// it is what was asked for. So a descriptor is added once, changed if more of its
+// events matter than before, and leaves by being closed.
 //
 // Source: epoll(7), "edge-triggered"; os.NewFile about descriptors that do not
 // block.
 type poller struct {
-	epoll *os.File
-	raw   syscall.RawConn
-	fd    int
-	added []unix.EpollEvent
+	file *os.File
+	raw  syscall.RawConn
+	fd   int
+
+	mu      sync.Mutex
+	waiters []*waiter // by number; nil are free
+	free    []int32   // numbers
+}
+
+// waiter is what a connection waits with.
+type waiter struct {
+	poller *poller
+	number int32
+	wake   chan struct{} // full if something has changed
+	timer  *time.Timer
+	added  []unix.EpollEvent // by descriptor; Fd is that
 }
 
 func newPoller() (*poller, error) {
@@ -36,83 +50,143 @@ func newPoller() (*poller, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	p := &poller{epoll: os.NewFile(uintptr(fd), "epoll"), fd: fd}
-	if p.raw, err = p.epoll.SyscallConn(); err == nil {
+	p := &poller{file: os.NewFile(uintptr(fd), "epoll"), fd: fd}
+	if p.raw, err = p.file.SyscallConn(); err == nil {
 		// Fails if the run-time does not poll it, and so would block.
-		err = p.epoll.SetReadDeadline(time.Time{})
+		err = p.file.SetReadDeadline(time.Time{})
 	}
 	if err != nil {
-		p.close()
+		_ = p.file.Close()
 		return nil, err
 	}
+	go p.run()
 	return p, nil
 }
 
-func (p *poller) close() { _ = p.epoll.Close() }
+// run wakes waiters for as long as the process lives.
+func (p *poller) run() {
+	events := make([]unix.EpollEvent, 64)
+	_ = p.raw.Read(func(uintptr) bool {
+		for {
+			n, err := nowait.EpollWait(p.fd, events)
+			if err != nil && !errors.Is(err, unix.EINTR) {
+				return true
+			}
+			p.wake(events[:n])
+			if n < len(events) {
+				return false
+			}
+		}
+	})
+}
+
+func (p *poller) wake(events []unix.EpollEvent) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range events {
+		// It may be another one by now that has the number: it looks in vain.
+		if w := p.waiters[events[i].Fd]; w != nil {
+			select {
+			case w.wake <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// waiter returns a new waiter.
+func (p *poller) waiter() *waiter {
+	w := &waiter{poller: p, wake: make(chan struct{}, 1)}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if last := len(p.free) - 1; last >= 0 {
+		w.number = p.free[last]
+		p.free = p.free[:last]
+		p.waiters[w.number] = w
+	} else {
+		w.number = int32(len(p.waiters)) //nolint:gosec // there are no more than descriptors
+		p.waiters = append(p.waiters, w)
+	}
+	return w
+}
+
+// close gives the waiter's number back.
+func (w *waiter) close() {
+	w.poller.mu.Lock()
+	defer w.poller.mu.Unlock()
+	w.poller.waiters[w.number] = nil
+	w.poller.free = append(w.poller.free, w.number)
+}
 
 // poll waits until one of the descriptors has something to say, or errTime.
-func (p *poller) poll(pfds []unix.PollFd, deadline time.Time) error {
-	var ready bool
-	var err error
-	if !time.Now().Before(deadline) {
-		if ready, err = pollNow(pfds); !ready && err == nil {
-			err = errTime
-		}
-		return err
-	}
+func (w *waiter) poll(pfds []unix.PollFd, deadline time.Time) error {
+	known := !time.Now().Before(deadline) // whether something can be there that wakes nobody
 	for i := range pfds {
-		if err := p.add(pfds[i]); err != nil {
+		added, err := w.add(pfds[i])
+		if err != nil {
 			return err
 		}
+		known = known || !added
 	}
-	if err := p.epoll.SetReadDeadline(deadline); err != nil {
-		return err
+	for {
+		if known {
+			if ready, err := pollNow(pfds); ready || err != nil {
+				return err
+			}
+		}
+		known = true
+		left := time.Until(deadline)
+		if left <= 0 {
+			return errTime
+		}
+		if w.timer == nil {
+			w.timer = time.NewTimer(left)
+		} else {
+			w.timer.Reset(left)
+		}
+		select {
+		case <-w.wake:
+			w.timer.Stop()
+		case <-w.timer.C:
+		}
 	}
-	// It looks first, and then waits.
-	failed := p.raw.Read(func(uintptr) bool {
-		ready, err = pollNow(pfds)
-		return ready || err != nil
-	})
-	if errors.Is(failed, os.ErrDeadlineExceeded) {
-		return errTime
-	}
-	return errors.Join(err, failed)
 }
 
 // add adds a descriptor with its events.
-func (p *poller) add(pfd unix.PollFd) error {
+func (w *waiter) add(pfd unix.PollFd) (added bool, err error) {
 	if pfd.Fd < 0 {
-		return nil
+		return true, nil
 	}
 	// The bits of events are those of poll(2).
 	events := uint32(pfd.Events) //nolint:gosec // as said
-	i := slices.IndexFunc(p.added, func(e unix.EpollEvent) bool { return e.Fd == pfd.Fd })
+	i := slices.IndexFunc(w.added, func(e unix.EpollEvent) bool { return e.Fd == pfd.Fd })
 	how := unix.EPOLL_CTL_MOD
 	switch {
 	case i < 0:
 		how = unix.EPOLL_CTL_ADD
-		i = len(p.added)
-		p.added = append(p.added, unix.EpollEvent{Events: unix.EPOLLET, Fd: pfd.Fd})
-	case p.added[i].Events&events == events:
-		return nil
+		i = len(w.added)
+		w.added = append(w.added, unix.EpollEvent{Events: unix.EPOLLET, Fd: pfd.Fd})
+	case w.added[i].Events&events == events:
+		return false, nil
 	}
-	p.added[i].Events |= events
-	err := unix.EpollCtl(p.fd, how, int(pfd.Fd), &p.added[i])
+	w.added[i].Events |= events
+	event := unix.EpollEvent{Events: w.added[i].Events, Fd: w.number}
+	err = nowait.EpollCtl(w.poller.fd, how, int(pfd.Fd), &event)
 	if errors.Is(err, unix.EEXIST) { // it was forgotten, and is open
-		err = unix.EpollCtl(p.fd, unix.EPOLL_CTL_MOD, int(pfd.Fd), &p.added[i])
+		err = nowait.EpollCtl(w.poller.fd, unix.EPOLL_CTL_MOD, int(pfd.Fd), &event)
 	}
-	return os.NewSyscallError("epoll_ctl", err)
+	return how == unix.EPOLL_CTL_ADD, os.NewSyscallError("epoll_ctl", err)
 }
 
 // forget forgets descriptors, which have been closed; others are added anew.
-func (p *poller) forget() {
-	p.added = p.added[:0]
+func (w *waiter) forget() {
+	w.added = w.added[:0]
 }
 
 // pollNow is poll(2) without a wait.
 func pollNow(pfds []unix.PollFd) (ready bool, err error) {
 	for {
-		n, err := unix.Poll(pfds, 0)
+		n, err := nowait.Poll(pfds)
 		if !errors.Is(err, unix.EINTR) {
 			return n > 0, err
 		}

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"scgikit/internal/nowait"
+	"scgikit/internal/spawn"
 )
 
 // killAfter is the time between the request to end and the end by force.
@@ -25,26 +28,27 @@ type process struct {
 	reaped chan struct{}      // closed when somebody else has taken the status; nil if nobody does
 }
 
-// start runs a script with that standard input, which it takes over.
+// start runs a script with that standard input.
 func start(s *script, setting *Setting, fork forker, stdin int, env []string) (*process, error) {
-	defer unix.Close(stdin)
 	out, err := newPipe()
 	if err != nil {
 		return nil, unable(s.name, "pipe", err)
 	}
-	defer unix.Close(out[1])
+	defer nowait.Close(out[1])
 	errs, err := newPipe()
 	if err != nil {
 		unix.Close(out[0])
 		return nil, unable(s.name, "pipe", err)
 	}
-	defer unix.Close(errs[1])
-	p := &process{stdout: out[0], stderr: errs[0], exit: -1}
-	p.pid, err = spawn(s, setting, fork, &syscall.ProcAttr{
-		Dir:   s.dir(),
-		Env:   env,
-		Files: []uintptr{uintptr(stdin), uintptr(out[1]), uintptr(errs[1])},
-		Sys:   childAttributes(&p.exit),
+	defer nowait.Close(errs[1])
+	p := &process{stdout: out[0], stderr: errs[0]}
+	p.pid, p.exit, err = startScript(s, setting, fork, &spawn.Program{
+		Path:         s.path,
+		Argv:         s.argv,
+		Env:          env,
+		Dir:          s.dir(),
+		Files:        []int{stdin, out[1], errs[1]},
+		ParentSignal: syscall.SIGTERM,
 	})
 	if err != nil {
 		unix.Close(out[0])
@@ -98,13 +102,16 @@ func (p *process) close() {
 // poll passes over it.
 func closed(fd int) int {
 	if fd >= 0 {
-		unix.Close(fd)
+		nowait.Close(fd)
 	}
 	return -1
 }
 
 // reap waits for the end of a child and takes its status.
 func reap(pid int) (status syscall.WaitStatus) {
+	if ended, its, err := nowait.Reap(pid); err == nil && ended == pid {
+		return its
+	}
 	for {
 		_, err := syscall.Wait4(pid, &status, 0, nil)
 		if !errors.Is(err, syscall.EINTR) {
@@ -201,7 +208,7 @@ func handOff(conn *connection, s *script, setting *Setting, env []string) error 
 // readPipe reads from a descriptor that poll has found readable.
 func readPipe(fd int, buf []byte) (int, error) {
 	for {
-		n, err := unix.Read(fd, buf)
+		n, err := nowait.Read(fd, buf)
 		if !errors.Is(err, unix.EINTR) {
 			return n, err
 		}

@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scgikit/internal/lean"
+	"scgikit/internal/nowait"
+	"scgikit/internal/spawn"
 )
 
 // Residence says where the form that keeps running listens, and how much it does
@@ -42,13 +44,17 @@ type host struct {
 	res  *Residence
 	log  *logger
 
+	spawner  *spawn.Spawner
+	poller   *poller
+	folders  openFolders
+	null     int           // a descriptor of the null device
 	births   chan birth    // nil if no thread is set apart for starts
 	children chan struct{} // as full as scripts run
 	slots    chan struct{} // as full as connections are open
 
 	listeners []*listener
 	accepting sync.WaitGroup
-	serving   sync.WaitGroup
+	crew      *crew // that serves connections
 
 	mu      sync.Mutex
 	open    map[*connection]bool // whether the request has been received
@@ -64,10 +70,13 @@ type host struct {
 // a collection costs next to nothing.
 const collectAt = 12
 
-// atOnce is how many threads run Go code at a time at most. Starts of programs
-// wait for each other anyway, and the rest of the work is little; threads that
-// look for work are most of what more of them would add.
-const atOnce = 4
+// atOnce returns how many threads run Go code at a time at most: half of the
+// processors are for the scripts. What the bridge does is little, and threads that
+// look for work would be most of what more of them add.
+func atOnce() int {
+	const most = 4
+	return max(min(runtime.GOMAXPROCS(0)/2, most), 1)
+}
 
 // Resident listens at the addresses and serves connections until TERM or INT,
 // then lets running requests end. It returns the exit code.
@@ -77,8 +86,12 @@ const atOnce = 4
 // socket activation.
 func Resident(opts *Options, res *Residence) int {
 	debug.SetGCPercent(collectAt)
-	runtime.GOMAXPROCS(min(runtime.GOMAXPROCS(0), atOnce))
+	runtime.GOMAXPROCS(atOnce())
 	h := &host{opts: opts, res: res, log: residentLog(opts.LogFile), open: make(map[*connection]bool)}
+	h.crew = newCrew(func(fd int) {
+		h.serve(fd)
+		<-h.slots
+	})
 	resetSignals(syscall.SIGINT, syscall.SIGHUP)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
@@ -117,6 +130,13 @@ func (h *host) begin() error {
 		return err
 	}
 	closeInherited()
+	h.spawner = spawn.New()
+	if h.null, err = unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		return &os.PathError{Op: "open", Path: os.DevNull, Err: err}
+	}
+	if h.poller, err = newPoller(); err != nil {
+		return err
+	}
 	h.fitDescriptors()
 	h.children = make(chan struct{}, h.res.Children)
 	h.slots = make(chan struct{}, h.res.Connections)
@@ -130,14 +150,14 @@ func (h *host) begin() error {
 }
 
 // fitDescriptors takes fewer connections than were asked for where the system
-// does not grant descriptors for more: two for each, and those of its script.
+// does not grant descriptors for more: one for each, and those of its script.
 func (h *host) fitDescriptors() {
-	const own, each, script = 32, 2, 8
+	const own, script = 32, 8
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
 		return
 	}
-	most := max((int64(min(uint64(limit.Cur), 1<<30))-own-script*int64(h.res.Children))/each, 1) //nolint:unconvert // the type differs between systems
+	most := max(int64(min(uint64(limit.Cur), 1<<30))-own-script*int64(h.res.Children), 1) //nolint:unconvert // the type differs between systems
 	if int64(h.res.Connections) > most {
 		h.log.line(warning, "", "the limit of open files, "+itoa(int64(limit.Cur))+", is enough for "+itoa(most)+ //nolint:gosec // 2^63 is for no limit
 			" connections, not for "+itoa(h.res.Connections))
@@ -161,7 +181,8 @@ func (h *host) run(signals <-chan os.Signal) {
 	done := make(chan struct{})
 	go func() {
 		h.accepting.Wait()
-		h.serving.Wait()
+		h.crew.dismiss()
+		h.crew.working.Wait()
 		close(done)
 	}()
 	limit := time.NewTimer(h.res.StopLimit)
@@ -224,10 +245,7 @@ func (h *host) accept(l *listener) {
 		h.slots <- struct{}{}
 		fd, err := l.accept()
 		if err == nil {
-			h.serving.Go(func() {
-				h.serve(fd)
-				<-h.slots
-			})
+			h.crew.give(fd)
 			continue
 		}
 		<-h.slots
@@ -256,16 +274,9 @@ func (h *host) ending() bool {
 
 // serve serves a connection.
 func (h *host) serve(fd int) {
-	defer unix.Close(fd)
-	conn := &connection{in: fd, out: fd, socket: true, host: h}
-	var err error
-	if conn.waiter, err = newPoller(); err != nil {
-		h.log.line(failure, "", "accept: "+err.Error())
-		return
-	}
-	if conn.waiter != nil {
-		defer conn.waiter.close()
-	}
+	defer nowait.Close(fd)
+	conn := &connection{in: fd, out: fd, socket: true, host: h, waiter: h.poller.waiter()}
+	defer conn.waiter.close()
 	h.mu.Lock()
 	h.open[conn] = false
 	h.served++
@@ -308,6 +319,7 @@ func (h *host) pace() {
 		h.served = 0
 		h.mu.Unlock()
 	}
+	h.folders.drop()
 	lean.Memory()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -330,6 +342,14 @@ func (h *host) rested(conn *connection) bool {
 	defer h.mu.Unlock()
 	h.open[conn] = false
 	return !h.stopped
+}
+
+// kept returns the folders that are kept open, or nil.
+func (c *connection) kept() *openFolders {
+	if c.host == nil {
+		return nil
+	}
+	return &c.host.folders
 }
 
 // admit waits for a script's turn. Leave ends it.
@@ -383,28 +403,26 @@ func (c *connection) gone() bool {
 
 // birth is a program to be started.
 type birth struct {
-	path       string
-	argv       []string
-	attributes *syscall.ProcAttr
-	born       chan<- born
+	program *spawn.Program
+	born    chan<- born
 }
 
 type born struct {
-	pid int
-	err error
+	pid, exit int
+	err       error
 }
 
 // fork is a forker. The signal that ends a script whose bridge has died is bound
 // to the thread that started it; the run-time ends no thread but one whose
 // goroutine is locked to it, and of these there are none that end.
-func (h *host) fork(path string, argv []string, attributes *syscall.ProcAttr) (pid int, err error) {
+func (h *host) fork(p *spawn.Program) (pid, exit int, err error) {
 	if h.births == nil {
-		return syscall.ForkExec(path, argv, attributes)
+		return h.spawner.Start(p)
 	}
 	reply := make(chan born, 1)
-	h.births <- birth{path, argv, attributes, reply}
+	h.births <- birth{p, reply}
 	b := <-reply
-	return b.pid, b.err
+	return b.pid, b.exit, b.err
 }
 
 // bear starts all programs, on one thread that lives as long as the process:
@@ -413,7 +431,7 @@ func (h *host) bear(ready chan<- error) {
 	runtime.LockOSThread()
 	ready <- h.opts.Setting.adjust()
 	for b := range h.births {
-		pid, err := syscall.ForkExec(b.path, b.argv, b.attributes)
-		b.born <- born{pid, err}
+		pid, exit, err := h.spawner.Start(b.program)
+		b.born <- born{pid, exit, err}
 	}
 }

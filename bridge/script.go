@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"scgikit/internal/nowait"
 )
 
 // script is the program that answers a request.
@@ -23,7 +25,7 @@ func (s *script) dir() string { return filepath.Dir(s.path) }
 
 // findScript says which program answers, or refuses: 403 for what must not run,
 // 404 for what is not there.
-func findScript(p *params, opts *Options, log *logger) (*script, error) {
+func findScript(p *params, opts *Options, log *logger, kept *openFolders) (*script, error) {
 	path, err := filepath.Abs(opts.Path)
 	if err != nil {
 		return nil, unable("", "working directory", err)
@@ -31,11 +33,11 @@ func findScript(p *params, opts *Options, log *logger) (*script, error) {
 	if !strings.HasSuffix(opts.Path, "/") {
 		return single(path, p, opts, log)
 	}
-	folder, err := openFolder(path, opts, log)
+	folder, err := kept.folder(path, opts, log)
 	if err != nil {
 		return nil, err
 	}
-	defer folder.root.Close()
+	defer kept.done(folder)
 	if opts.Mount == "" {
 		return folder.unmounted(p)
 	}
@@ -63,15 +65,15 @@ func single(path string, p *params, opts *Options, log *logger) (*script, error)
 	}
 	// The program is named by who configured this: it may be a link, and the
 	// folder it stands in may be anybody's choice, but not anybody's to write.
-	info, err := os.Stat(path)
+	info, err := nowait.Stat(nowait.Here, path, true)
 	if err != nil {
 		return nil, cannotLook(s.name, path, err)
 	}
-	if !info.Mode().IsRegular() {
+	if !info.Is(syscall.S_IFREG) {
 		return nil, refuse(403, s.name, path+" is not a file")
 	}
 	c := checks{opts.Allow, log}
-	if dir, err := os.Stat(filepath.Dir(path)); err == nil {
+	if dir, err := nowait.Stat(nowait.Here, filepath.Dir(path), true); err == nil {
 		if err := c.folder(s.name, filepath.Dir(path), dir); err != nil {
 			return nil, err
 		}
@@ -80,33 +82,6 @@ func single(path string, p *params, opts *Options, log *logger) (*script, error)
 		return nil, err
 	}
 	return s, nil
-}
-
-// folder is the form with a folder of programs.
-type folder struct {
-	path   string   // absolute, without a slash at the end
-	root   *os.Root // confines every look-up to it
-	owner  uint32
-	follow bool
-	checks checks
-}
-
-func openFolder(path string, opts *Options, log *logger) (*folder, error) {
-	root, err := os.OpenRoot(path)
-	if err != nil {
-		return nil, refuse(500, "", "folder of scripts: "+err.Error())
-	}
-	f := &folder{path: strings.TrimRight(path, "/"), root: root, follow: opts.FollowSymlinks, checks: checks{opts.Allow, log}}
-	info, err := root.Stat(".")
-	if err == nil {
-		f.owner = ownerOf(info)
-		err = f.checks.folder("", path, info)
-	}
-	if err != nil {
-		root.Close()
-		return nil, err
-	}
-	return f, nil
 }
 
 // unmounted finds a script where no mount is set: by SCRIPT_FILENAME if that is
@@ -157,7 +132,7 @@ func (f *folder) walk(path, base string) (*script, error) {
 		if err != nil {
 			return nil, err
 		}
-		if info.Mode().IsRegular() {
+		if info.Is(syscall.S_IFREG) {
 			if err := f.checkOwner(at, info); err != nil {
 				return nil, err
 			}
@@ -178,41 +153,40 @@ func (f *folder) walk(path, base string) (*script, error) {
 
 // look returns what stands at a path below the folder, which is a plain file or
 // a folder, with links resolved if that is allowed.
-func (f *folder) look(at string) (os.FileInfo, error) {
+func (f *folder) look(at string) (nowait.Status, error) {
 	if f.follow {
 		return f.resolve(at)
 	}
-	info, err := f.root.Lstat(at)
+	info, err := f.lstat(at)
 	if err != nil {
-		return nil, cannotLook(at, f.path+"/"+at, err)
+		return info, cannotLook(at, f.path+"/"+at, err)
 	}
 	switch {
-	case info.Mode()&fs.ModeSymlink != 0:
-		return nil, refuse(403, at, "a symbolic link; --follow-symlinks allows those that stay in the folder")
-	case info.IsDir():
+	case info.Is(syscall.S_IFLNK):
+		return info, refuse(403, at, "a symbolic link; --follow-symlinks allows those that stay in the folder")
+	case info.Is(syscall.S_IFDIR):
 		return info, f.checks.folder(at, f.path+"/"+at, info)
-	case !info.Mode().IsRegular():
-		return nil, refuse(403, at, "not a file")
+	case !info.Is(syscall.S_IFREG):
+		return info, refuse(403, at, "not a file")
 	}
 	return info, nil
 }
 
 // resolve is look with links followed. What they lead to must lie in the folder.
-func (f *folder) resolve(at string) (os.FileInfo, error) {
+func (f *folder) resolve(at string) (info nowait.Status, err error) {
 	target, err := filepath.EvalSymlinks(f.path + "/" + at)
 	if err != nil {
-		return nil, cannotLook(at, f.path+"/"+at, err)
+		return info, cannotLook(at, f.path+"/"+at, err)
 	}
 	base, err := filepath.EvalSymlinks(f.path)
 	if err != nil {
-		return nil, cannotLook(at, f.path, err)
+		return info, cannotLook(at, f.path, err)
 	}
 	real, ok := strings.CutPrefix(target, base+"/")
 	if !ok {
-		return nil, refuse(403, at, "a symbolic link that leaves the folder")
+		return info, refuse(403, at, "a symbolic link that leaves the folder")
 	}
 	// Look again along the real path, where nothing may be a link any more.
-	var info os.FileInfo
 	strict := *f
 	strict.follow = false
 	for i := range len(real) + 1 {
@@ -220,18 +194,18 @@ func (f *folder) resolve(at string) (os.FileInfo, error) {
 			continue
 		}
 		if info, err = strict.look(real[:i]); err != nil {
-			return nil, err
+			return info, err
 		}
 		if err := f.checks.name(filepath.Base(real[:i])); err != nil {
-			return nil, err
+			return info, err
 		}
 	}
 	return info, nil
 }
 
 // folder refuses a folder in which everybody can put scripts.
-func (c *checks) folder(name, path string, info os.FileInfo) error {
-	if info.Mode().Perm()&0o002 != 0 {
+func (c *checks) folder(name, path string, info nowait.Status) error {
+	if info.Mode&0o002 != 0 {
 		return c.refuse(AllowWritable, name, "folder "+path+" can be written by everybody")
 	}
 	return nil
@@ -239,39 +213,32 @@ func (c *checks) folder(name, path string, info os.FileInfo) error {
 
 // checkOwner refuses a script that belongs to a user who has no say here: not
 // root, not the user it would run as, not the owner of the folder.
-func (f *folder) checkOwner(at string, info os.FileInfo) error {
-	owner := ownerOf(info)
-	if owner != 0 && owner != f.owner && owner != uint32(os.Geteuid()) { //nolint:gosec // a user's number fits
+func (f *folder) checkOwner(at string, info nowait.Status) error {
+	owner := info.UID
+	if owner != 0 && owner != f.status.UID && owner != uint32(os.Geteuid()) { //nolint:gosec // a user's number fits
 		return f.checks.refuse(AllowOwner, at, "belongs to user "+itoa(int64(owner))+", who owns neither the folder nor this process")
 	}
 	return nil
 }
 
-func ownerOf(info os.FileInfo) uint32 {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return st.Uid
-	}
-	return 0
-}
-
 // file refuses a program that everybody can change, one that would run as
 // somebody else, and one that can not run.
-func (c *checks) file(name string, info os.FileInfo) error {
-	mode := info.Mode()
-	if mode.Perm()&0o002 != 0 {
+func (c *checks) file(name string, info nowait.Status) error {
+	mode := info.Mode
+	if mode&0o002 != 0 {
 		if err := c.refuse(AllowWritable, name, "can be written by everybody"); err != nil {
 			return err
 		}
 	}
-	if mode&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
+	if mode&(syscall.S_ISUID|syscall.S_ISGID) != 0 {
 		if err := c.refuse(AllowSetuid, name, "is set-uid or set-gid"); err != nil {
 			return err
 		}
 	}
-	if mode.Perm()&0o111 == 0 {
+	if mode&0o111 == 0 {
 		return refuse(403, name, "not executable: chmod +x it")
 	}
-	if mode.Perm()&0o022 == 0o020 && c.log.first("group "+name) {
+	if mode&0o022 == 0o020 && c.log.first("group "+name) {
 		c.log.line(warning, name, "can be written by its group")
 	}
 	return nil

@@ -115,7 +115,7 @@ func TestFindScript(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s, err := findScript(request(t, tt.params...), tt.opts, quiet)
+			s, err := findScript(request(t, tt.params...), tt.opts, quiet, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -221,7 +221,7 @@ func TestExceptions(t *testing.T) {
 					checkRefusal(t, opts, "/"+name, 403, "; --allow "+string(kind)+" runs it nevertheless")
 					continue
 				}
-				s, err := findScript(request(t, "SCRIPT_NAME", "/cgi/"+name), opts, quiet)
+				s, err := findScript(request(t, "SCRIPT_NAME", "/cgi/"+name), opts, quiet, nil)
 				if err != nil || s.path != dir+"/"+name {
 					t.Errorf("%s: %+v, %v", name, s, err)
 				}
@@ -237,7 +237,7 @@ func TestExceptions(t *testing.T) {
 	for name, allowed := range map[string]Exception{"all-write": AllowWritable, "open/tool": AllowWritable, "setuid": AllowSetuid} {
 		path := filepath.Join(dir, name)
 		checkRefusal(t, &Options{Path: path}, "", 403, "--allow "+string(allowed))
-		if _, err := findScript(request(t, "SCRIPT_NAME", "/x"), &Options{Path: path, Allow: []Exception{allowed}}, quiet); err != nil {
+		if _, err := findScript(request(t, "SCRIPT_NAME", "/x"), &Options{Path: path, Allow: []Exception{allowed}}, quiet, nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -245,7 +245,7 @@ func TestExceptions(t *testing.T) {
 
 func checkRefusal(t *testing.T, opts *Options, path string, status int, log string) {
 	t.Helper()
-	s, err := findScript(request(t, "SCRIPT_NAME", "/cgi"+path), opts, quiet)
+	s, err := findScript(request(t, "SCRIPT_NAME", "/cgi"+path), opts, quiet, nil)
 	var r *refusal
 	if !errors.As(err, &r) || r.status != status || !strings.Contains(r.message, log) {
 		t.Errorf("%.60q: got %+v, %v; want %d %s", path, s, err, status, log)
@@ -259,7 +259,7 @@ func TestSingleProgramRefusals(t *testing.T) {
 	}
 	// Who configured a program may name any: a link, a name with a dot.
 	for _, name := range []string{"hello", "link-in", "link-out", ".hidden", "hello.bak"} {
-		s, err := findScript(request(t, "SCRIPT_NAME", "/x"), &Options{Path: filepath.Join(dir, name), Arguments: []string{"a", "b c"}}, quiet)
+		s, err := findScript(request(t, "SCRIPT_NAME", "/x"), &Options{Path: filepath.Join(dir, name), Arguments: []string{"a", "b c"}}, quiet, nil)
 		if err != nil || !slices.Equal(s.argv, []string{filepath.Join(dir, name), "a", "b c"}) {
 			t.Errorf("%s: %+v, %v", name, s, err)
 		}
@@ -279,11 +279,11 @@ func TestOwner(t *testing.T) {
 	}
 	chown(dir+"/hello", 12345)
 	checkRefusal(t, opts, "/hello", 403, "belongs to user 12345, who owns neither the folder nor this process; --allow owner")
-	if _, err := findScript(request(t, "SCRIPT_NAME", "/cgi/hello"), &Options{Path: dir + "/", Mount: "/cgi", Allow: []Exception{AllowOwner}}, quiet); err != nil {
+	if _, err := findScript(request(t, "SCRIPT_NAME", "/cgi/hello"), &Options{Path: dir + "/", Mount: "/cgi", Allow: []Exception{AllowOwner}}, quiet, nil); err != nil {
 		t.Error(err)
 	}
 	chown(dir, 12345)
-	if _, err := findScript(request(t, "SCRIPT_NAME", "/cgi/hello"), opts, quiet); err != nil {
+	if _, err := findScript(request(t, "SCRIPT_NAME", "/cgi/hello"), opts, quiet, nil); err != nil {
 		t.Errorf("the owner of the folder may have scripts in it: %v", err)
 	}
 }
@@ -316,7 +316,7 @@ func TestConfinement(t *testing.T) {
 					{"SCRIPT_NAME", "/cgi/x", "SCRIPT_FILENAME", filepath.Dir(dir) + path},
 				} {
 					forms++
-					s, err := findScript(request(t, p...), opts, quiet)
+					s, err := findScript(request(t, p...), opts, quiet, nil)
 					if err == nil {
 						checkInside(t, dir, s, p)
 						continue

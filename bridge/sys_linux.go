@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"scgikit/internal/nowait"
 )
 
 // socketsHaveInodes: two descriptors lead to the same socket if, and only if,
@@ -23,8 +25,7 @@ const socketsHaveInodes = true
 const hangUpMeansGone = true
 
 func newPipe() (fds [2]int, err error) {
-	err = unix.Pipe2(fds[:], unix.O_CLOEXEC)
-	return fds, err
+	return nowait.Pipe()
 }
 
 func dup2(from, to int) error {
@@ -58,7 +59,7 @@ func resetSignals(but ...syscall.Signal) {
 	if strings.HasPrefix(runtime.GOARCH, "mips") {
 		size = 16
 	}
-	for _, sig := range [...]syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, 32, 33} {
+	for _, sig := range [...]syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCHLD, 32, 33} {
 		if slices.Contains(but, sig) {
 			continue
 		}
@@ -68,16 +69,9 @@ func resetSignals(but ...syscall.Signal) {
 	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &none, nil)
 }
 
-// childAttributes makes a script the leader of a process group, ends it if the
-// bridge dies, and asks for a descriptor that tells of its end.
-func childAttributes(exit *int) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, PidFD: exit}
-}
-
 // accept takes a connection that has arrived.
 func accept(listener int) (fd int, err error) {
-	fd, _, err = unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-	return fd, err
+	return nowait.Accept(listener)
 }
 
 // The numbers of limits.
@@ -142,8 +136,8 @@ func ownPath() (string, error) { return "/proc/self/exe", nil }
 
 // splice moves bytes from a pipe to a socket inside the kernel.
 func splice(from, to, size int) (int64, error) {
-	n, err := unix.Splice(from, nil, to, nil, size, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-	return int64(n), err //nolint:unconvert // it is an int where that has 32 bits
+	n, err := nowait.Splice(from, to, size)
+	return int64(n), err
 }
 
 func openUnnamed(dir string) (int, error) {

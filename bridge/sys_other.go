@@ -42,8 +42,6 @@ func resetSignals(...syscall.Signal) {
 	}
 }
 
-func childAttributes(*int) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
-
 // accept takes a connection that has arrived.
 func accept(listener int) (fd int, err error) {
 	syscall.ForkLock.RLock()
@@ -55,17 +53,22 @@ func accept(listener int) (fd int, err error) {
 	return fd, err
 }
 
-// poller would wait without a thread.
-type poller struct{}
+// poller and waiter would wait without threads.
+type (
+	poller struct{}
+	waiter struct{}
+)
 
-// newPoller returns nil: a connection waits in poll(2) here, with a thread.
-func newPoller() (*poller, error) { return nil, nil } //nolint:nilnil // nil is a kind of waiter
+func newPoller() (*poller, error) { return &poller{}, nil }
 
-func (*poller) poll(pfds []unix.PollFd, deadline time.Time) error { return poll(pfds, deadline) }
+// waiter returns nil: a connection waits in poll(2) here, with a thread.
+func (*poller) waiter() *waiter { return nil }
 
-func (*poller) forget() {}
+func (*waiter) poll(pfds []unix.PollFd, deadline time.Time) error { return poll(pfds, deadline) }
 
-func (*poller) close() {}
+func (*waiter) forget() {}
+
+func (*waiter) close() {}
 
 // execUnder sets limits of this process and becomes a program. Beside this
 // goroutine nothing runs then that could meet those limits.

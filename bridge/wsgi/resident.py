@@ -521,13 +521,14 @@ class Direct(Connection):
             self.mark += 1
 
     def send_both(self, head, data):
-        if len(data) <= COPIED:
-            self.send(head + data)
-            return
         self.begun = True
         self.waits = "write"
         try:
-            sent = os.writev(self.fd, (head, data))
+            if len(data) <= COPIED:
+                head, data = head + data, b""
+                sent = os.write(self.fd, head)
+            else:
+                sent = os.writev(self.fd, (head, data))
         except ConnectionError as error:
             raise ClientGone from error
         finally:
@@ -536,7 +537,7 @@ class Direct(Connection):
         if sent < len(head):
             self.send(head[sent:])
             sent = len(head)
-        if sent < len(head) + len(data):
+        if data and sent < len(head) + len(data):
             self.send(memoryview(data)[sent - len(head):])
 
     def send(self, data):

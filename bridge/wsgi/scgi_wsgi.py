@@ -336,14 +336,13 @@ def parameters(block):
     words = block.decode("latin-1").split("\0")
     each = iter(words)
     params = dict(zip(each, each))
-    length = words[1] if words[0] == "CONTENT_LENGTH" and len(words) > 2 else ""
-    if (len(words) != 2 * len(params) + 1 or words[-1] or "" in params or not length.isdecimal() or len(length) > 18
-            or params.get("SCGI") != "1" or params.get("REQUEST_METHOD") not in METHODS):
+    if (len(words) != 2 * len(params) + 1 or words[-1] or "" in params or words[0] != "CONTENT_LENGTH"
+            or not words[1].isdecimal() or len(words[1]) > 18
+            or params.pop("SCGI", "") != "1" or params.get("REQUEST_METHOD") not in METHODS):
         return merge(cut(block))
     if not DROPPED.isdisjoint(params):
         for name in DROPPED:
-            if name in params:
-                del params[name]
+            params.pop(name, None)
     return params
 
 
@@ -374,7 +373,10 @@ def set_paths(environ, mount):
     """Set SCRIPT_NAME and PATH_INFO so that their sum is the URL's path."""
     path = environ.get("PATH_INFO")
     if path is not None:
-        script = environ.get("SCRIPT_NAME", "")
+        script = environ.get("SCRIPT_NAME")
+        if script == (mount or "") and path[:1] == "/":
+            return  # as it is to be, a script at the root included
+        script = script or ""
     else:
         script, path = "", url_path(environ.get("REQUEST_URI") or environ.get("SCRIPT_NAME", ""))
     if mount is not None:
@@ -526,6 +528,15 @@ class Input:
             spool.write(self._receive(CHUNK))
         spool.seek(0)
         self.spool = spool
+
+
+class Nothing:
+    """A connection that has nothing to read."""
+
+    buffer = b""
+
+
+NO_BODY = Input(Nothing, 0)  # of all requests that have none: it never changes
 
 
 class FileWrapper:
@@ -891,7 +902,7 @@ def prepare(connection, settings, block, fixed):
     set_paths(environ, settings.mount)
     set_server(environ)
     environ.update(fixed)
-    body = environ["wsgi.input"] = Input(connection, length)
+    body = environ["wsgi.input"] = Input(connection, length) if length else NO_BODY
     return environ, body
 
 

@@ -155,8 +155,12 @@ func TestNothingStaysBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		made := func(by string) int { return strings.Count(string(text), "\ncreated by "+by) }
+		resting := strings.Count(string(text), "\nscgikit/bridge.(*crew).work(")
+		if resting > 4 || strings.Contains(string(text), "\nscgikit/bridge.(*host).serve(") {
+			t.Errorf("connections are served, or %d goroutines rest:\n%s", resting, text)
+		}
 		// Others are the run-time's own, and the pace goes on for some seconds.
-		return made("scgikit/") + made("sync.") - made("scgikit/bridge.(*host).serve ")
+		return made("scgikit/") + made("sync.") - made("scgikit/bridge.(*host).serve ") - resting
 	}
 	hello := func(i int) call { return call{headers: []header{{"SCRIPT_NAME", "/hello"}}, fastcgi: i%2 == 1} }
 	rest := startResident(t, call{}, "--mount=/", dir)

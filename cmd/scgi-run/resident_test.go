@@ -217,6 +217,49 @@ func TestManyClients(t *testing.T) {
 	}
 }
 
+// The folder of scripts is looked at anew for each request, although it stays open.
+func TestFolderChanges(t *testing.T) {
+	t.Parallel()
+	dir := folder(t, map[string]string{"hello": helloScript})
+	path := strings.TrimSuffix(dir, "/")
+	s := startResident(t, call{}, "--mount=/", dir)
+	expect := func(want string) {
+		t.Helper()
+		if got := s.ask(t, call{headers: []header{{"SCRIPT_NAME", "/hello"}}}); !strings.HasPrefix(got, want) {
+			t.Errorf("answer %q, want %q", got, want)
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(helloAnswer)
+	must(os.Chmod(path, 0o777))
+	expect("Status: 403")
+	must(os.Chmod(path, 0o755))
+	expect(helloAnswer)
+	must(os.Rename(path, path+".old"))
+	expect("Status: 500")
+	must(os.Symlink(path+".old", path))
+	expect(helloAnswer)
+	must(os.Mkdir(path+".new", 0o755))
+	write(t, path+".new/hello", strings.Replace(helloScript, "hello", "new one", 1), 0o755)
+	must(os.Symlink(path+".new", path+".link"))
+	must(os.Rename(path+".link", path))
+	expect("Status: 200 OK\r\nContent-Type: text/plain\r\n\r\nnew one\n")
+	must(os.Remove(path + ".new/hello"))
+	expect("Status: 404")
+	must(os.Symlink(path+".old/hello", path+".new/hello"))
+	expect("Status: 403")
+	for _, name := range []string{".new", ".old"} {
+		must(os.RemoveAll(path + name))
+	}
+	expect("Status: 500")
+	s.stop(t)
+}
+
 // More requests than may wait get an answer at once, and that says when to come
 // again.
 func TestQueueFull(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -62,11 +63,11 @@ does not say is a placeholder, and told of. The messages are on standard error:
 			}
 			return kinds, cobra.ShellCompDirectiveNoFileComp
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(kinds, args[0]) {
 				return usagef("KIND is one of: "+strings.Join(kinds, ", "), "there is no kind %q", args[0])
 			}
-			return e.importSetup(importer.Kind(args[0]), args[1], &f)
+			return e.importSetup(cmd.Context(), importer.Kind(args[0]), args[1], &f)
 		},
 	}
 	flags := cmd.Flags()
@@ -87,23 +88,39 @@ does not say is a placeholder, and told of. The messages are on standard error:
 // appValue is a value that may be for one app alone.
 var appValue = regexp.MustCompile(`^([a-z][a-z0-9-]*)=`)
 
-func byApp(values []string) map[string]string {
+// byApp reads the values of a flag that may be repeated for several apps.
+func byApp(flag string, values []string) (map[string]string, error) {
 	out := make(map[string]string)
 	for _, v := range values {
-		name := ""
+		name, value := "", v
 		if m := appValue.FindStringSubmatch(v); m != nil {
-			name, v = m[1], v[len(m[0]):]
+			name, value = m[1], v[len(m[0]):]
 		}
-		out[name] = v
+		if value == "" {
+			return nil, usagef("", "--%s %q says nothing", flag, v)
+		}
+		if before, said := out[name]; said && before != value {
+			return nil, usagef("", "--%s says %s and %s of the same app", flag, before, value)
+		}
+		out[name] = value
 	}
-	return out
+	return out, nil
 }
 
 // options makes the importer's options of the flags.
 func (f *importFlags) options() (*importer.Options, error) {
 	o := &importer.Options{
-		Dialect: inetdconf.Dialect(f.dialect), Mounts: byApp(f.mounts), Listens: byApp(f.listens), Users: byApp(f.users),
-		Name: f.name, SecretsDir: f.secretsDir, Env: make(map[string]string), Targets: generate.OptionTypes(),
+		Dialect: inetdconf.Dialect(f.dialect), Name: f.name, SecretsDir: f.secretsDir, Env: make(map[string]string), Targets: generate.OptionTypes(),
+	}
+	for _, flag := range []struct {
+		name   string
+		values []string
+		into   *map[string]string
+	}{{"mount", f.mounts, &o.Mounts}, {"listen", f.listens, &o.Listens}, {"user", f.users, &o.Users}} {
+		var err error
+		if *flag.into, err = byApp(flag.name, flag.values); err != nil {
+			return nil, err
+		}
 	}
 	for _, pair := range f.env {
 		name, value, ok := strings.Cut(pair, "=")
@@ -115,7 +132,7 @@ func (f *importFlags) options() (*importer.Options, error) {
 	return o, nil
 }
 
-func (e *env) importSetup(kind importer.Kind, name string, f *importFlags) error {
+func (e *env) importSetup(ctx context.Context, kind importer.Kind, name string, f *importFlags) error {
 	o, err := f.options()
 	if err != nil {
 		return err
@@ -126,6 +143,8 @@ func (e *env) importSetup(kind importer.Kind, name string, f *importFlags) error
 		return usagef("--dialect takes "+strings.Join(dialects, ", "), "inetd needs --dialect: each inetd reads the same lines in another way")
 	case kind != importer.Inetd && f.dialect != "":
 		return usagef("", "--dialect is for inetd")
+	case kind != importer.Supervisord && len(f.env) > 0:
+		return usagef("", "--env is for supervisord, whose files have %%(ENV_NAME)s")
 	}
 	whole, err := filepath.Abs(e.path(name))
 	if err != nil {
@@ -135,9 +154,16 @@ func (e *env) importSetup(kind importer.Kind, name string, f *importFlags) error
 	if inRoot == "" {
 		inRoot = "."
 	}
-	result, err := importer.Read(kind, os.DirFS("/"), inRoot, name, o)
+	result, err := importer.Read(ctx, kind, os.DirFS("/"), inRoot, name, o)
 	if err != nil {
 		return err
+	}
+	if o.Name != "" && len(result.Apps) > 1 {
+		o.Name = "" // for the names that they have without it
+		if result, err = importer.Read(ctx, kind, os.DirFS("/"), inRoot, name, o); err != nil {
+			return err
+		}
+		o.Name = f.name
 	}
 	e.showNotes(result.Notes)
 	if err := knownApps(result, o); err != nil {
@@ -207,7 +233,8 @@ func countNotes(notes []importer.Note) string {
 	return strings.Join(parts, ", ")
 }
 
-// knownApps refuses flags for an app that is not there.
+// knownApps refuses flags for an app that is not there, and those of one app where
+// there are several.
 func knownApps(result *importer.Result, o *importer.Options) error {
 	var known []string
 	for _, a := range result.Apps {
@@ -222,6 +249,13 @@ func knownApps(result *importer.Result, o *importer.Options) error {
 				return usagef("the apps are: "+strings.Join(known, ", "), "--%s names the app %q, which is not there", flag.name, name)
 			}
 		}
+		own := len(flag.values)
+		if value, forAll := flag.values[""]; forAll && flag.name != "user" && len(known)-(own-1) > 1 {
+			return usagef("--"+flag.name+" NAME=… for each; the apps are: "+strings.Join(known, ", "), "--%s %s would be that of %d apps", flag.name, value, len(known)-(own-1))
+		}
+	}
+	if o.Name != "" && len(known) > 1 {
+		return usagef("import one of them, or rename them in their files; the apps are: "+strings.Join(known, ", "), "--name %s is for one app, and there are %d", o.Name, len(known))
 	}
 	return nil
 }

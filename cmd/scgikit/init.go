@@ -135,7 +135,7 @@ func (i *interview) run(ctx context.Context, f *initFlags) error {
 	if err := i.wrongFlag(); err != nil {
 		return err
 	}
-	result, err := i.result()
+	result, err := i.result(ctx)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func choices(result *importer.Result) string {
 }
 
 // result makes the description of what is known.
-func (i *interview) result() (*importer.Result, error) {
+func (i *interview) result(ctx context.Context) (*importer.Result, error) {
 	o := &importer.Options{Name: i.name, App: i.app, Type: i.kind(), Targets: generate.OptionTypes(), Ports: i.ports()}
 	if _, given := i.answers["type"]; !given && o.Type != "" {
 		o.Answers = append(o.Answers, importer.Answer{Field: "type", Words: []string{o.Type}, Flag: "type"})
@@ -239,7 +239,7 @@ func (i *interview) result() (*importer.Result, error) {
 	if inRoot == "" {
 		inRoot = "."
 	}
-	return importer.Read(importer.Project, os.DirFS("/"), inRoot, i.from, o)
+	return importer.Read(ctx, importer.Project, os.DirFS("/"), inRoot, i.from, o)
 }
 
 // kind is the type of the app, as far as flags and answers say it.

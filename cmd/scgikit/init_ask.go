@@ -51,7 +51,7 @@ func (i *interview) askAll(ctx context.Context, result *importer.Result) (*impor
 				preset = result.Apps[0].Name
 			}
 		}
-		if err := i.ask(ctx, "Name of the app", preset, i.nameIt, true); err != nil {
+		if err := i.ask(ctx, "Name of the app", preset, func(v string) (string, bool) { return i.nameIt(ctx, v) }, true); err != nil {
 			return nil, err
 		}
 	}
@@ -79,13 +79,13 @@ func (i *interview) askAll(ctx context.Context, result *importer.Result) (*impor
 			if v == "" {
 				return "", true
 			}
-			return i.complaint(q.flag)
+			return i.complaint(ctx, q.flag)
 		}, q.must)
 		if err != nil {
 			return nil, err
 		}
 	}
-	if result, err = i.result(); err != nil {
+	if result, err = i.result(ctx); err != nil {
 		return nil, err
 	}
 	return result, i.wrong(result)
@@ -111,7 +111,7 @@ func (i *interview) presets(result *importer.Result) map[string]string {
 func (i *interview) askFrom(ctx context.Context) (result *importer.Result, err error) {
 	err = i.ask(ctx, "A folder to look in for it, such as . for this one; empty for none", "", func(v string) (string, bool) {
 		i.from = v
-		got, err := i.result()
+		got, err := i.result(ctx)
 		if err != nil {
 			return err.Error(), false
 		}
@@ -122,9 +122,9 @@ func (i *interview) askFrom(ctx context.Context) (result *importer.Result, err e
 }
 
 // nameIt takes the name of the app.
-func (i *interview) nameIt(name string) (string, bool) {
+func (i *interview) nameIt(ctx context.Context, name string) (string, bool) {
 	i.name = name
-	complaint, ok := i.complaint("name")
+	complaint, ok := i.complaint(ctx, "name")
 	if err := i.free(name); ok && err != nil {
 		return withHint(err.Error(), "another name, or --force"), false
 	}
@@ -151,7 +151,7 @@ func (i *interview) askApp(ctx context.Context, result *importer.Result) (*impor
 	if err != nil {
 		return nil, err
 	}
-	return i.result()
+	return i.result(ctx)
 }
 
 // wanted reports whether a question is one for this app.
@@ -174,8 +174,8 @@ func (i *interview) wanted(q *question) bool {
 }
 
 // complaint returns what is wrong with an answer, as far as the others are known.
-func (i *interview) complaint(flag string) (string, bool) {
-	result, err := i.result()
+func (i *interview) complaint(ctx context.Context, flag string) (string, bool) {
+	result, err := i.result(ctx)
 	if err != nil {
 		return err.Error(), false
 	}

@@ -123,6 +123,9 @@ func (c *chain) account(spec string) {
 		if names[0] == "root" || names[0] == "0" {
 			c.d.flag("security.allow_root", c.at)
 		}
+		if len(names) > 1 {
+			c.d.lost(c.at, "the groups of %s: a logger has those of its user", spec)
+		}
 		c.user = true
 		return
 	}

@@ -89,6 +89,9 @@ func (r *reading) freeName(name string) string {
 
 // full reports whether no further service is read, and says so.
 func (r *reading) full(at place) bool {
+	if r.done() != nil {
+		return true
+	}
 	if len(r.drafts) < maxApps {
 		return false
 	}
@@ -290,6 +293,12 @@ var secretName = regexp.MustCompile(`(?i)(^|_)(password|passwd|passphrase|pass|p
 
 // env sets a variable.
 func (d *draft) env(name, value string, at place) {
+	if d.r.variables++; d.r.variables > maxAllVariables {
+		if d.r.variables == maxAllVariables+1 {
+			d.note(Lost, at, "run.env", "import a part", "more than %d variables in all; the rest is not read", maxAllVariables)
+		}
+		return
+	}
 	field := "run.env." + name
 	if !envName.MatchString(name) {
 		d.note(Lost, at, "run.env", "", "%q is not the name of a variable in a description", name)
@@ -298,10 +307,8 @@ func (d *draft) env(name, value string, at place) {
 	if secretName.MatchString(name) && value != "" {
 		file := "/etc/scgikit/secrets/" + d.name + "/" + name
 		if d.r.options.SecretsDir != "" {
-			file = path.Join(d.r.options.SecretsDir, name)
 			delete(d.values, field)
-			d.secret(name, file, at)
-			d.note(Secret, at, "run.secrets."+name, "", "the value is not in the description; write it to %s, for root alone to read", file)
+			d.secret(name, hiddenMark, at)
 			return
 		}
 		d.note(Secret, at, field, "put the value into a file for root alone to read, and write run.secrets."+name+": {file: "+file+"}; --secrets-dir does the second part",
@@ -311,6 +318,28 @@ func (d *draft) env(name, value string, at place) {
 	d.text(field, value, at)
 }
 
+// hiddenMark stands for the file of a secret until it is known how many apps there
+// are: each of several has a folder of its own, because they may have a variable in
+// common and not its value.
+const hiddenMark = "\x00hidden"
+
+// hide names the files of the secrets whose values were left out.
+func (d *draft) hide() {
+	for _, field := range d.sorted() {
+		v := d.values[field]
+		name, ok := strings.CutPrefix(strings.TrimSuffix(field, ".file"), "run.secrets.")
+		if !ok || v.text[0] != hiddenMark {
+			continue
+		}
+		file := path.Join(d.r.options.SecretsDir, name)
+		if len(d.r.drafts) > 1 {
+			file = path.Join(d.r.options.SecretsDir, d.name, name)
+		}
+		d.text(field, file, v.at)
+		d.note(Secret, v.at, "run.secrets."+name, "", "the value is not in the description; write it to %s, for root alone to read", file)
+	}
+}
+
 // secret names the file that holds the value of a variable.
 func (d *draft) secret(name, file string, at place) {
 	if !envName.MatchString(name) {
@@ -318,7 +347,11 @@ func (d *draft) secret(name, file string, at place) {
 		return
 	}
 	delete(d.values, "run.env."+name)
-	d.text("run.secrets."+name+".file", file, at)
+	if field := "run.secrets." + name + ".file"; file == hiddenMark {
+		d.values[field] = value{text: []string{file}, at: at}
+	} else {
+		d.text(field, file, at)
+	}
 }
 
 // user sets run.user. As root the description has to say so twice.

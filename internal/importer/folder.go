@@ -75,6 +75,7 @@ func (r *reading) serviceFolder(dir string) {
 	d.smallFiles(dir)
 	d.logFolder(dir)
 	d.folderExtras(dir)
+	d.others(dir)
 	if s == nil || s.chain.listens == "" {
 		d.guessListen()
 	} else {
@@ -301,6 +302,11 @@ func (d *draft) helper(file, dir, name string) {
 		d.assume(d.r.at(file, failure.line), d.option(name), "", "%s; so the script itself is what runs", failure.what)
 		return
 	}
+	for _, field := range scratch.sorted() {
+		if v := scratch.values[field]; !slices.Equal(v.text, d.values[field].text) {
+			d.lost(v.at, "%s of this script: what is run there is run as the program is", field)
+		}
+	}
 	words := s.words
 	if len(words) > 0 && !strings.Contains(words[0], "/") {
 		words = append([]string{"/usr/bin/env"}, words...)
@@ -311,8 +317,7 @@ func (d *draft) helper(file, dir, name string) {
 // readHelper reads check or reload: the lines that set MAINPID are its own.
 func (d *draft) readHelper(file, dir, text string) (*script, *shellError) {
 	text = strings.Replace(text, "\nMAINPID=$1\nexport MAINPID\n", "\n\n\n", 1)
-	s := &scriptReader{d: d, file: file, svc: dir, shell: make(map[string]string), exported: make(map[string]bool)}
-	s.out.chain = &chain{d: d, cwd: dir, svc: dir, vars: make(map[string]string)}
+	s := newScriptReader(d, file, dir, false)
 	if failure := s.read(text); failure != nil {
 		return nil, failure
 	}

@@ -38,7 +38,7 @@ func fuzzFile(f *testing.F, kind importer.Kind, root, file string, more fstest.M
 	f.Fuzz(func(t *testing.T, text string) {
 		m := fstest.MapFS{file: {Data: []byte(text), Mode: 0o755}}
 		maps.Copy(m, more)
-		result, err := importer.Read(kind, m, root, "set-up", &o)
+		result, err := importer.Read(t.Context(), kind, m, root, "set-up", &o)
 		if err != nil {
 			return
 		}
@@ -123,13 +123,24 @@ func TestHostileTrees(t *testing.T) {
 		{"a bad variable", importer.Runit, "svc", fstest.MapFS{
 			"svc/a/run": {Data: []byte("#!/bin/sh\nexec chpst -u w -e ./env /bin/a\n"), Mode: 0o755}, "svc/a/env/X.Y": {Data: []byte("1"), Mode: 0o600}, "svc/a/env/N": {Data: []byte("a\x00b"), Mode: 0o644},
 		}, "holds a control character"},
+		{
+			"variables of a unit that grow", importer.Systemd, "a.service",
+			fstest.MapFS{"a.service": {Data: []byte("[Service]\nUser=w\nEnvironment=A=" + big[:50000] + "\nExecStart=/a " + strings.Repeat("${A} ", 100000) + "\n")}},
+			"its variables come to more than 131072 bytes",
+		},
+		{
+			"variables of supervisord that grow", importer.Supervisord, "s.conf",
+			fstest.MapFS{"s.conf": {Data: []byte("[supervisord]\nenvironment=A=\"" + big[:50000] + "\"\n[program:p]\ncommand=/a " + strings.Repeat("%(ENV_A)s", 80000) + "\n")}},
+			"longer than 131072 bytes",
+		},
+		{"a long value", importer.Systemd, "a.service", fstest.MapFS{"a.service": {Data: []byte("[Unit]\nDocumentation=" + big[:200000] + "\n[Service]\nUser=w\nExecStart=/a\n")}}, "bytes more)"},
 		{"no folder", importer.Runit, "nosuch", fstest.MapFS{"svc": {Mode: fs.ModeDir}}, "file does not exist"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var said []string
-			result, err := importer.Read(tt.kind, tt.m, tt.root, tt.root, &importer.Options{Dialect: inetdconf.OpenBSD, Targets: generate.OptionTypes()})
+			result, err := importer.Read(t.Context(), tt.kind, tt.m, tt.root, tt.root, &importer.Options{Dialect: inetdconf.OpenBSD, Targets: generate.OptionTypes()})
 			if err != nil {
 				said = append(said, err.Error())
 			} else {

@@ -53,7 +53,7 @@ func imported(t *testing.T, args []string, m fstest.MapFS) *importer.Result {
 			o.Dialect = inetdconf.Dialect(arg)
 		}
 	}
-	result, err := importer.Read(importer.Kind(args[0]), m, args[1], "/"+args[1], o)
+	result, err := importer.Read(t.Context(), importer.Kind(args[0]), m, args[1], "/"+args[1], o)
 	if err != nil {
 		t.Fatal(err)
 	}

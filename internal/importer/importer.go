@@ -8,6 +8,7 @@
 package importer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -116,17 +117,21 @@ type Result struct {
 
 // Read reads the set-up at name, a path in fsys, whose root is that of the
 // machine. Messages call it shown. What is wrong with one service is a note;
-// the error is for what makes the whole unreadable.
-func Read(kind Kind, fsys fs.FS, name, shown string, o *Options) (*Result, error) {
+// the error is for what makes the whole unreadable, and for a context that is done.
+func Read(ctx context.Context, kind Kind, fsys fs.FS, name, shown string, o *Options) (*Result, error) {
 	r := &reading{
-		fsys: fsys, base: path.Clean(name), shown: strings.TrimSuffix(shown, "/"), options: o, kind: kind,
+		done: ctx.Err, fsys: fsys, base: path.Clean(name), shown: strings.TrimSuffix(shown, "/"), options: o, kind: kind,
 		taken: make(map[string]bool), counted: make(map[string]int),
 	}
 	if r.shown == "" {
 		r.shown = "/"
 	}
 	info, err := fs.Stat(fsys, r.base)
-	if err != nil {
+	switch {
+	case err == nil:
+		r.isDir = info.IsDir()
+	case kind == Systemd && r.findUnit(path.Dir(r.base), path.Base(r.base)) != "": // an instance, of which the template is there
+	default:
 		if !utf8.ValidString(r.base) {
 			err = errors.New("the path is not UTF-8, which no description can hold")
 		}
@@ -151,29 +156,34 @@ func Read(kind Kind, fsys fs.FS, name, shown string, o *Options) (*Result, error
 	default:
 		return nil, fmt.Errorf("there is no kind %q, only: %s", string(kind), strings.Join(kind.Values(), ", "))
 	}
-	r.isDir = info.IsDir()
 	if err := read(); err != nil {
 		return nil, err
 	}
-	return r.settle(), nil
+	result := r.settle()
+	return result, ctx.Err()
 }
 
 // reading is one run of Read.
 type reading struct {
-	fsys    fs.FS
-	kind    Kind
-	base    string // what is read, and what messages call it
-	shown   string
-	isDir   bool
-	options *Options
-	drafts  []*draft
-	taken   map[string]bool // names of drafts
-	counted map[string]int  // how often a name has been numbered
-	notes   []Note
-	files   int // read so far
-	bytes   int64
-	process string // of a Procfile; "" is all
+	done      func() error // says that nobody waits any more
+	fsys      fs.FS
+	kind      Kind
+	base      string // what is read, and what messages call it
+	shown     string
+	isDir     bool
+	options   *Options
+	drafts    []*draft
+	taken     map[string]bool // names of drafts
+	counted   map[string]int  // how often a name has been numbered
+	notes     []Note
+	sockets   map[string]map[string][]string // by folder and service, of systemd
+	instances map[string]map[string][]string // by folder and template
+	files     int                            // read so far
+	bytes     int64
+	variables int
 
+	// Of a Project.
+	process string // of a Procfile that is read; "" is all
 	wrong   []Wrong
 	choices []Choice
 	lacks   string
@@ -187,9 +197,23 @@ type place struct {
 
 func (r *reading) note(class Class, at place, app, field, hint, format string, args ...any) {
 	r.notes = append(r.notes, Note{
-		File: printable.Text(at.file), Line: at.line, Class: class, App: app, Field: printable.Text(field),
-		Message: printable.Text(fmt.Sprintf(format, args...)), Hint: printable.Text(hint),
+		File: printable.Text(at.file), Line: at.line, Class: class, App: app, Field: printable.Text(short(field)),
+		Message: printable.Text(short(fmt.Sprintf(format, args...))), Hint: printable.Text(short(hint)),
 	})
+}
+
+// short cuts a text that is longer than anybody reads. The line that a note names has
+// all of it.
+func short(text string) string {
+	const most = 500
+	if len(text) <= most {
+		return text
+	}
+	end := most - 100
+	for !utf8.RuneStart(text[end]) && end > 0 {
+		end--
+	}
+	return fmt.Sprintf("%s… (%d bytes more)", text[:end], len(text)-end)
 }
 
 func (r *reading) skip(at place, format string, args ...any) {

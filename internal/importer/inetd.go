@@ -3,12 +3,9 @@ package importer
 import (
 	"cmp"
 	"errors"
-	"fmt"
-	"net"
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"scgikit/internal/inetdconf"
@@ -59,7 +56,7 @@ func (r *reading) inetdFile(file, text string, dialect inetdconf.Dialect) {
 	entries, problems := inetdconf.Parse(dialect, text)
 	for _, p := range problems {
 		at := r.at(file, p.Line)
-		if isBuiltIn(p) || strings.HasSuffix(p.Message, " is off") {
+		if isBuiltIn(p) || strings.HasSuffix(p.Message, " is off") || strings.HasSuffix(p.Message, "that of the lines below") {
 			r.skip(at, "%s", p.Message)
 			continue
 		}
@@ -107,6 +104,9 @@ func isBuiltIn(p inetdconf.Problem) bool { return strings.Contains(p.Message, "i
 func (r *reading) inetdEntry(file, name string, e *inetdconf.Entry, dialect inetdconf.Dialect) {
 	at := r.at(file, e.Line)
 	service := e.Service
+	if e.Host == "" && !strings.HasPrefix(e.Service, "/") {
+		e.Host = e.DefaultHost
+	}
 	if e.Host != "" {
 		service = e.Host + ":" + service
 	}
@@ -271,56 +271,4 @@ func (d *draft) guarded(file string, e *inetdconf.Entry) bool {
 		}
 	}
 	return false
-}
-
-// inetdPort sets the listener of a port.
-func (d *draft) inetdPort(e *inetdconf.Entry, dialect inetdconf.Dialect, at place) bool {
-	if !strings.HasPrefix(e.Protocol, "tcp") {
-		d.r.refuse(at, d.name, "", "the protocol %s is for no web program", e.Protocol)
-		return false
-	}
-	port, ok := d.r.port(e.Service)
-	if dialect == inetdconf.FreeBSD {
-		d.text("options.inetd.service", e.Service, at)
-		d.flag("security.allow_public_listen", at)
-	}
-	if !ok {
-		d.assume(at, "listen.tcp", "--listen names it", "the port of %s is not in /etc/services", e.Service)
-		if e.Protocol == "tcp6" {
-			d.loopback = "[::1]"
-		}
-		return true
-	}
-	host := e.Host
-	if host == "" || host == "*" {
-		host = "0.0.0.0"
-		if e.Protocol == "tcp6" {
-			host = "::"
-		}
-	}
-	d.listen(net.JoinHostPort(host, strconv.Itoa(port)), at)
-	return true
-}
-
-// port returns a port by its number, or by its name in /etc/services.
-func (r *reading) port(service string) (int, bool) {
-	if n, err := strconv.ParseUint(service, 10, 16); err == nil {
-		return int(n), n > 0
-	}
-	if !r.exists("etc/services") {
-		return 0, false
-	}
-	text, _ := r.optional("etc/services")
-	for _, line := range lines(text) {
-		line, _, _ = strings.Cut(line, "#")
-		words := strings.Fields(line)
-		if len(words) < 2 || !slices.Contains(append(words[2:], words[0]), service) {
-			continue
-		}
-		var n int
-		if _, err := fmt.Sscanf(words[1], "%d/tcp", &n); err == nil {
-			return n, true
-		}
-	}
-	return 0, false
 }

@@ -79,6 +79,9 @@ func withoutComment(line string) string {
 func expandIni(s string, values map[string]string) (string, error) {
 	var b strings.Builder
 	for {
+		if b.Len() > maxExpanded {
+			return "", fmt.Errorf("with what its variables stand for it is longer than %d bytes", maxExpanded)
+		}
 		before, rest, found := strings.Cut(s, "%")
 		b.WriteString(before)
 		switch {

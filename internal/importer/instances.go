@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"fmt"
 	"net"
 	"path"
 	"regexp"
@@ -32,8 +33,8 @@ func (r *reading) regroup() {
 		if len(group) < 2 || taken || group[0] != r.drafts[i] {
 			continue
 		}
-		whole := oneOf(m[1], group)
-		if whole == nil {
+		whole, why := oneOf(m[1], group)
+		if why != "" {
 			continue
 		}
 		r.drafts[i] = whole
@@ -47,38 +48,30 @@ func number(d *draft) int {
 	return n
 }
 
-// oneOf returns the app whose instances the drafts are, or nil.
-func oneOf(name string, group []*draft) *draft {
+// maxInstances is what a description has at most.
+const maxInstances = 64
+
+// oneOf returns the app whose instances the drafts are, or why they are not those of
+// one.
+func oneOf(name string, group []*draft) (whole *draft, why string) {
 	first := group[0]
-	whole := &draft{r: first.r, name: name, at: first.at, values: make(map[string]value), loopback: first.loopback, logFile: first.logFile, logPlace: first.logPlace}
+	whole = &draft{r: first.r, name: name, at: first.at, values: make(map[string]value), loopback: first.loopback, logFile: first.logFile, logPlace: first.logPlace}
 	for i, d := range group {
-		if number(d) != i+1 || len(d.values) != len(first.values) || i >= 64 {
-			return nil
+		if number(d) != i+1 || i >= maxInstances {
+			return nil, "their numbers do not count up from 1"
+		}
+		if len(d.values) != len(first.values) {
+			return nil, "one of them has settings that another one has not"
 		}
 	}
 	ports, ok := portsOf(group)
 	if !ok {
-		return nil
+		return nil, "their ports do not count up by one"
 	}
-	for field, v := range first.values {
-		all := make([]value, len(group))
-		for i, d := range group {
-			if all[i], ok = d.values[field]; !ok || len(all[i].text) != len(v.text) {
-				return nil
-			}
+	for _, field := range first.sorted() {
+		if whole.values[field], why = commonValue(field, group, ports); why != "" {
+			return nil, why
 		}
-		merged := v
-		merged.text = slices.Clone(v.text)
-		for j := range v.text {
-			texts := make([]string, len(group))
-			for i := range all {
-				texts[i] = all[i].text[j]
-			}
-			if merged.text[j], ok = commonText(field, texts, ports); !ok {
-				return nil
-			}
-		}
-		whole.values[field] = merged
 	}
 	if v, ok := whole.values["description"]; ok && v.text[0] == name {
 		delete(whole.values, "description")
@@ -88,7 +81,32 @@ func oneOf(name string, group []*draft) *draft {
 		whole.text("listen.tcp", net.JoinHostPort("127.0.0.1", ports[0]), v.at)
 		whole.assume(v.at, "listen.tcp", "--listen names another one", "%s counts up in the command, and is taken for the port", ports[0])
 	}
-	return whole
+	return whole, ""
+}
+
+// commonValue returns the value of a field that becomes that of each draft in its
+// instance.
+func commonValue(field string, group []*draft, ports []string) (merged value, why string) {
+	merged = group[0].values[field]
+	merged.text = slices.Clone(merged.text)
+	for _, d := range group {
+		if v, ok := d.values[field]; !ok || len(v.text) != len(merged.text) {
+			return value{}, field + " is not of the same form in all of them"
+		}
+	}
+	for j := range merged.text {
+		texts := make([]string, len(group))
+		for i, d := range group {
+			texts[i] = d.values[field].text[j]
+		}
+		text, ok := commonText(field, texts, ports)
+		if !ok {
+			i := slices.IndexFunc(texts, func(text string) bool { return text != texts[0] })
+			return value{}, fmt.Sprintf("%s has %q in one and %q in another, and ${instance} counts from 1", field, texts[0], texts[max(i, 0)])
+		}
+		merged.text[j] = text
+	}
+	return merged, ""
 }
 
 // portsOf returns the port of each draft, which count up by one; those of
@@ -122,29 +140,37 @@ func portsOf(group []*draft) ([]string, bool) {
 	return ports, true
 }
 
-// countingWords returns the word of each command that is a port, and one more than
-// that of the draft before; nil where there is none.
+// countingWords returns the number in a word of each command that is a port, and one
+// more than that of the draft before; nil where there is none.
 func countingWords(group []*draft) []string {
-	words := group[0].values["run.command"].text
+	command, ok := group[0].values["run.command"]
+	if !ok {
+		return nil
+	}
+	words := command.text
 	for j, word := range words {
-		port, err := strconv.ParseUint(word, 10, 16)
-		if err != nil || port < 1024 {
-			continue
-		}
-		found := make([]string, len(group))
-		for i, d := range group {
-			found[i] = strconv.FormatUint(port+uint64(i), 10)
-			if other := d.values["run.command"].text; len(other) != len(words) || other[j] != found[i] {
-				found = nil
-				break
+		for _, number := range portNumber.FindAllString(word, -1) {
+			port, err := strconv.ParseUint(number, 10, 16)
+			if err != nil || port < 1024 {
+				continue
 			}
-		}
-		if found != nil {
-			return found
+			found := make([]string, len(group))
+			for i, d := range group {
+				found[i] = strconv.FormatUint(port+uint64(i), 10)
+				if other := d.values["run.command"].text; len(other) != len(words) || replaceNumber(other[j], found[i], "") != replaceNumber(word, number, "") {
+					found = nil
+					break
+				}
+			}
+			if found != nil && len(group) > 1 {
+				return found
+			}
 		}
 	}
 	return nil
 }
+
+var portNumber = regexp.MustCompile(`\b[0-9]{4,5}\b`)
 
 // commonText returns the text that becomes each of the texts in its instance.
 func commonText(field string, texts, ports []string) (string, bool) {
@@ -190,5 +216,26 @@ func replaceNumber(text, number, variable string) string {
 	if number == "" {
 		return text
 	}
-	return regexp.MustCompile(`\b`+number+`\b`).ReplaceAllLiteralString(text, variable)
+	var b strings.Builder
+	for from := 0; ; {
+		at := strings.Index(text[from:], number)
+		if at < 0 {
+			b.WriteString(text[from:])
+			return b.String()
+		}
+		at += from
+		end := at + len(number)
+		b.WriteString(text[from:at])
+		if at > 0 && isWordByte(text[at-1]) || end < len(text) && isWordByte(text[end]) {
+			b.WriteByte(text[at])
+			from = at + 1
+			continue
+		}
+		b.WriteString(variable)
+		from = end
+	}
+}
+
+func isWordByte(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
 }

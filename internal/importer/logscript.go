@@ -3,6 +3,7 @@ package importer
 import (
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ func (d *draft) logFolder(dir string) {
 		d.assume(d.r.at(dir, 0), "log", "", "there is no log/run, so the output goes where the supervisor's goes; a description always has a log")
 		return
 	}
-	s, failure := d.readScript(run, logDir, true)
+	s, failure := d.readLogScript(run, logDir)
 	if failure != nil {
 		d.note(Lost, d.r.at(run, failure.line), "log", "write log.dir, log.max_size and log.keep", "%s; the log is the usual one", failure.what)
 		return
@@ -52,6 +53,30 @@ func (d *draft) logFolder(dir string) {
 	}
 	l.at = stampAt
 	l.finish()
+}
+
+// readLogScript reads the script of the logger. What it says of the user is the
+// logger's; all else that the same words say in the script of the program would be
+// that of the program.
+func (d *draft) readLogScript(run, logDir string) (*script, *shellError) {
+	own := &draft{r: d.r, name: d.name, at: d.at, values: make(map[string]value)}
+	notes := len(d.r.notes)
+	s, failure := own.readScript(run, logDir, true)
+	if failure != nil {
+		return nil, failure
+	}
+	kept := slices.DeleteFunc(slices.Clone(d.r.notes[notes:]), func(n Note) bool { return n.Class == Secret })
+	d.r.notes = append(d.r.notes[:notes], kept...)
+	for _, field := range own.sorted() {
+		v := own.values[field]
+		switch field {
+		case "log.user", "security.allow_root":
+			d.values[field] = v
+		default:
+			d.lost(v.at, "%s of the logger: a description has it for the program alone", field)
+		}
+	}
+	return s, nil
 }
 
 // logReader reads the words of a logger.

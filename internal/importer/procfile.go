@@ -24,6 +24,7 @@ func (r *reading) procfile() error {
 	}
 	p := &procfileReader{r: r, file: file, dir: path.Dir(file), port: 5000}
 	p.dotenv(path.Join(p.dir, ".env"))
+	p.settings(path.Join(p.dir, ".foreman"))
 	index := 0
 	for i, line := range lines(text) {
 		at := r.at(file, i+1)
@@ -62,6 +63,7 @@ type procfileReader struct {
 	r         *reading
 	file, dir string
 	port      int
+	portAt    place // where that stands
 	env       []variable
 }
 
@@ -88,7 +90,7 @@ func (p *procfileReader) dotenv(file string) {
 			value = regexp.MustCompile(`\\(.)`).ReplaceAllString(strings.ReplaceAll(value[1:len(value)-1], `\n`, "\n"), "$1")
 		}
 		if n, err := strconv.ParseUint(value, 10, 16); m[1] == "PORT" && err == nil {
-			p.port = int(n)
+			p.port, p.portAt = int(n), at
 			continue
 		}
 		if len(p.env) >= maxVariables {
@@ -96,6 +98,30 @@ func (p *procfileReader) dotenv(file string) {
 			return
 		}
 		p.env = append(p.env, variable{m[1], value, at})
+	}
+}
+
+// settings reads foreman's own file: the port of the first process, where .env has
+// none. Nothing else there is in a description.
+func (p *procfileReader) settings(file string) {
+	if !p.r.exists(file) {
+		return
+	}
+	text, _ := p.r.optional(file)
+	for i, line := range lines(text) {
+		line = strings.TrimSpace(line)
+		key, value, _ := strings.Cut(line, ":")
+		value = strings.Trim(strings.TrimSpace(value), `"'`)
+		n, err := strconv.ParseUint(value, 10, 16)
+		switch {
+		case line == "", line[0] == '#', line == "---":
+		case key == "port" && err == nil && n > 0:
+			if p.portAt == (place{}) {
+				p.port, p.portAt = int(n), p.r.at(file, i+1)
+			}
+		default:
+			p.r.note(Lost, p.r.at(file, i+1), "", "", "", "%s: no description has that of foreman", line)
+		}
 	}
 }
 

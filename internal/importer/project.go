@@ -34,7 +34,7 @@ type Wrong struct {
 // New makes a description of nothing but answers. Options.Name is its name. Each
 // answer that a description does not take is a note.
 func New(shown string, o *Options) *Result {
-	r := &reading{kind: Project, base: ".", shown: shown, options: o, taken: make(map[string]bool), counted: make(map[string]int)}
+	r := &reading{done: func() error { return nil }, kind: Project, base: ".", shown: shown, options: o, taken: make(map[string]bool), counted: make(map[string]int)}
 	d := r.newDraft(o.Name, place{shown, 0})
 	d.add()
 	return r.settle()

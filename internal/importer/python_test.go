@@ -32,7 +32,7 @@ func folderOf(text string) fstest.MapFS {
 func readProject(t testing.TB, m fstest.MapFS, o importer.Options) *importer.Result {
 	t.Helper()
 	o.Targets = generate.OptionTypes()
-	result, err := importer.Read(importer.Project, m, "srv/p", "p", &o)
+	result, err := importer.Read(t.Context(), importer.Project, m, "srv/p", "p", &o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,11 +266,11 @@ func TestAwkwardProjects(t *testing.T) {
 	if notes := fmt.Sprint(readProject(t, m, importer.Options{}).Notes); !strings.Contains(notes, "/srv/manage.py: skipped: it stands above the folder") {
 		t.Errorf("the notes do not tell of the folder above: %s", notes)
 	}
-	_, err := importer.Read(importer.Project, fstest.MapFS{"srv/a\nb/wsgi.py": m["srv/p/app.py"]}, "srv/a\nb", "b", &importer.Options{})
+	_, err := importer.Read(t.Context(), importer.Project, fstest.MapFS{"srv/a\nb/wsgi.py": m["srv/p/app.py"]}, "srv/a\nb", "b", &importer.Options{})
 	if err == nil || !strings.Contains(err.Error(), "control character") {
 		t.Errorf("a path of two lines: %v", err)
 	}
-	if _, err = importer.Read(importer.Project, m, "srv/q", "q", &importer.Options{}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err = importer.Read(t.Context(), importer.Project, m, "srv/q", "q", &importer.Options{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a folder that is not there: %v", err)
 	}
 }

@@ -105,7 +105,7 @@ func (m *machine) report(t *testing.T) string {
 func (m *machine) importAndRender(t *testing.T, kind importer.Kind, name, target string, o *importer.Options) (folder string) {
 	t.Helper()
 	o.Targets = generate.OptionTypes()
-	result, err := importer.Read(kind, os.DirFS("/"), strings.TrimPrefix(m.path(name), "/"), name, o)
+	result, err := importer.Read(t.Context(), kind, os.DirFS("/"), strings.TrimPrefix(m.path(name), "/"), name, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,6 +317,23 @@ ProtectHome=yes
 // systemdReads returns what systemd understands of uwsgi.service.
 func systemdReads(t *testing.T, units string) []string {
 	t.Helper()
+	var kept []string
+	_, text, _ := strings.Cut(systemdDump(t, units, "uwsgi"), "-> Unit uwsgi.service:")
+	text, _, _ = strings.Cut(text, "-> Unit ")
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		name, _, _ := strings.Cut(line, ": ")
+		if slices.Contains([]string{"Description", "Command Line", "Environment", "UMask", "WorkingDirectory", "Nice", "LimitNOFILE", "LimitNOFILESoft", "LimitCORE", "LimitCORESoft", "User", "KillSignal", "TimeoutStopSec", "Restart", "RestartSec", "Type", "ProtectHome", "KillMode"}, name) {
+			kept = append(kept, line)
+		}
+	}
+	slices.Sort(kept)
+	return kept
+}
+
+// systemdDump returns all that systemd understands of a service.
+func systemdDump(t *testing.T, units, name string) string {
+	t.Helper()
 	program, ok := need.Find("systemd")
 	if !ok {
 		program = "/lib/systemd/systemd"
@@ -331,7 +348,7 @@ func systemdReads(t *testing.T, units string) []string {
 	if err := os.Chmod(units, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(units, "all.target"), []byte("[Unit]\nDefaultDependencies=no\nWants=uwsgi.service\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(units, "all.target"), []byte("[Unit]\nDefaultDependencies=no\nWants="+name+".service\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	words := []string{program, "--test", "--user", "--unit=all.target"}
@@ -350,16 +367,5 @@ func systemdReads(t *testing.T, units string) []string {
 	if err != nil {
 		t.Fatalf("systemd --test: %v: %s", err, stderr.Bytes())
 	}
-	var kept []string
-	_, text, _ := strings.Cut(string(out), "-> Unit uwsgi.service:")
-	text, _, _ = strings.Cut(text, "-> Unit ")
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		name, _, _ := strings.Cut(line, ": ")
-		if slices.Contains([]string{"Description", "Command Line", "Environment", "UMask", "WorkingDirectory", "Nice", "LimitNOFILE", "LimitNOFILESoft", "LimitCORE", "LimitCORESoft", "User", "KillSignal", "TimeoutStopSec", "Restart", "RestartSec", "Type", "ProtectHome", "KillMode"}, name) {
-			kept = append(kept, line)
-		}
-	}
-	slices.Sort(kept)
-	return kept
+	return string(out)
 }

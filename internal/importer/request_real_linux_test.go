@@ -50,7 +50,19 @@ func ask(t *testing.T, addr string) string {
 	if err := conn.SetDeadline(deadline); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := conn.Write(scgi.AppendRequest(nil, []scgi.Header{
+	if _, err := io.WriteString(conn, scgiRequest()); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer)
+}
+
+// scgiRequest is a request for the script "see" of an app at /app.
+func scgiRequest() string {
+	return string(scgi.AppendRequest(nil, []scgi.Header{
 		{Name: "CONTENT_LENGTH", Value: "0"},
 		{Name: "SCGI", Value: "1"},
 		{Name: "REQUEST_METHOD", Value: "GET"},
@@ -59,14 +71,7 @@ func ask(t *testing.T, addr string) string {
 		{Name: "SCRIPT_NAME", Value: "/app"},
 		{Name: "PATH_INFO", Value: "/see/x"},
 		{Name: "QUERY_STRING", Value: ""},
-	})); err != nil {
-		t.Fatal(err)
-	}
-	answer, err := io.ReadAll(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(answer)
+	}))
 }
 
 // while runs a program that listens, and returns the answer to one request.

@@ -135,7 +135,7 @@ func (w *world) trip(t *testing.T, kind string, project *appfile.Project, set *f
 	var texts []string
 	read := func(name string, dialect inetdconf.Dialect) {
 		o := &importer.Options{Dialect: dialect, Targets: generate.OptionTypes()}
-		result, err := importer.Read(importer.Kind(kind), m, name, name, o)
+		result, err := importer.Read(t.Context(), importer.Kind(kind), m, name, name, o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,7 +30,15 @@ type scriptReader struct {
 	out      script
 	shell    map[string]string // variables of the shell alone
 	exported map[string]bool
+	room     int // what variables may still put in
 	done     bool
+}
+
+// newScriptReader begins to read a script in a folder.
+func newScriptReader(d *draft, file, svc string, log bool) *scriptReader {
+	s := &scriptReader{d: d, file: file, svc: svc, shell: make(map[string]string), exported: make(map[string]bool), room: maxExpanded}
+	s.out.chain = &chain{d: d, cwd: svc, svc: svc, vars: make(map[string]string), log: log}
+	return s
 }
 
 // readScript reads a script into the draft. What it does not know is an error
@@ -41,8 +49,7 @@ func (d *draft) readScript(file, svc string, log bool) (*script, *shellError) {
 		return nil, &shellError{0, strings.TrimPrefix(err.Error(), printable.Text(d.r.name(file))+": ")}
 	}
 	values, notes := maps.Clone(d.values), len(d.r.notes)
-	s := &scriptReader{d: d, file: file, svc: svc, shell: make(map[string]string), exported: make(map[string]bool)}
-	s.out.chain = &chain{d: d, cwd: svc, svc: svc, vars: make(map[string]string), log: log}
+	s := newScriptReader(d, file, svc, log)
 	failure := s.read(text)
 	if failure == nil {
 		return &s.out, nil
@@ -61,7 +68,7 @@ func (s *scriptReader) read(text string) *shellError {
 	if failure != nil {
 		return failure
 	}
-	for len(commands) > 0 && !s.done {
+	for len(commands) > 0 && !s.done && s.d.r.done() == nil {
 		used, what := s.command(commands)
 		if what != "" {
 			return &shellError{commands[0].line, what}
@@ -82,7 +89,16 @@ func (s *scriptReader) command(commands []shellCommand) (used int, what string) 
 	c := &commands[0]
 	at := s.d.r.at(s.file, c.line)
 	words := c.words
-	vars := maps.Clone(s.shell) // what stands before a command is not yet set for its words
+	before := make(map[string]*string) // what stands before a command is not yet set for its words
+	vars := func(name string) (string, bool) {
+		if old, changed := before[name]; changed {
+			if old == nil {
+				return "", false
+			}
+			return *old, true
+		}
+		return s.now(name)
+	}
 	for len(words) > 0 {
 		name, value, ok := words[0].assignment()
 		if !ok {
@@ -90,11 +106,21 @@ func (s *scriptReader) command(commands []shellCommand) (used int, what string) 
 		}
 		if words[0].open {
 			_, raw, _ := strings.Cut(words[0].raw, "=")
-			if value, ok = expand(raw, s.shell); !ok {
+			if value, ok = expand(raw, s.now, &s.room); !ok && s.room < 0 {
+				return 0, s.full()
+			} else if !ok {
 				return 0, "a variable with a value that the shell works out: " + words[0].raw
 			}
 		}
-		s.shell[name] = value
+		if _, changed := before[name]; !changed {
+			before[name] = nil
+			if old, known := s.shell[name]; known {
+				before[name] = &old
+			}
+		}
+		if why := s.assign(name, value); why != "" {
+			return 0, why
+		}
 		// Every supervisor has a PATH, which is exported before the script begins.
 		s.exported[name] = s.exported[name] || name == "PATH" || len(words) > 1 || len(c.words) > 1 && words[len(words)-1].text == "exec"
 		words = words[1:]
@@ -116,7 +142,7 @@ func (s *scriptReader) command(commands []shellCommand) (used int, what string) 
 	}
 	args, open := s.closed(words[1:], vars)
 	if open != nil {
-		return 0, "the shell works out " + open.raw
+		return 0, s.unread(open)
 	}
 	used = 1
 	if c.end == "||" {
@@ -126,6 +152,12 @@ func (s *scriptReader) command(commands []shellCommand) (used int, what string) 
 		used = 2
 	}
 	return used, s.builtin(words[0].text, args, at)
+}
+
+// now returns the value of a variable as it is.
+func (s *scriptReader) now(name string) (value string, known bool) {
+	value, known = s.shell[name]
+	return value, known
 }
 
 // afterward says why a command can not be followed by what follows it.
@@ -156,9 +188,7 @@ func (s *scriptReader) builtin(name string, args []string, at place) (what strin
 		if !ok {
 			return "umask " + args[0]
 		}
-		if !s.out.chain.log {
-			d.mode("run.umask", mode, at)
-		}
+		d.mode("run.umask", mode, at)
 	case "cd":
 		if len(args) == 2 && args[0] == "--" {
 			args = args[1:]
@@ -202,7 +232,9 @@ func (s *scriptReader) export(args []string) string {
 			return "export " + arg
 		}
 		if set {
-			s.shell[name] = value
+			if why := s.assign(name, value); why != "" {
+				return why
+			}
 		}
 		s.exported[name] = true
 	}
@@ -252,7 +284,7 @@ func (s *scriptReader) ulimit(args []string, at place) string {
 	return s.out.chain.limit(name, fmt.Sprint(n*scale))
 }
 
-func (s *scriptReader) exec(words []shellWord, vars map[string]string, c *shellCommand, at place) string {
+func (s *scriptReader) exec(words []shellWord, vars lookup, c *shellCommand, at place) string {
 	for _, r := range c.redirects {
 		switch {
 		case r.fd == "2" && r.op == ">&" && r.to.raw == "1", r.fd == "" && r.op == ">&" && r.to.raw == "2":
@@ -276,13 +308,13 @@ func (s *scriptReader) exec(words []shellWord, vars map[string]string, c *shellC
 		default:
 			text, open := s.closed(words[i:i+1], vars)
 			if open != nil {
-				return "the shell works out " + open.raw
+				return s.unread(open)
 			}
 			texts = append(texts, text...)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.exported)) {
-		if value, set := s.shell[name]; set && s.exported[name] && !s.out.chain.log {
+		if value, set := s.shell[name]; set && s.exported[name] && (name != "PATH" || !s.out.chain.log) {
 			s.d.env(name, value, at)
 		}
 	}

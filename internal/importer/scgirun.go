@@ -34,7 +34,7 @@ func (d *draft) scgiRun(words []string, at place) bool {
 	}
 	d.text("type", "cgi", at)
 	d.scripts(words, at)
-	d.assume(at, "cgi", "", "scgi_run becomes scgi-run bridge, which runs the same scripts")
+	d.assume(at, "cgi", "", "scgi_run becomes scgi-run bridge, which runs the same scripts, each in its own folder")
 	return true
 }
 

@@ -21,6 +21,9 @@ func (r *reading) settle() *Result {
 	result := &Result{Apps: []Description{}}
 	var sources []appfile.Source
 	for _, d := range r.drafts {
+		if r.done() != nil {
+			break // Read says so
+		}
 		text, ok := d.valid()
 		if !ok {
 			continue
@@ -65,6 +68,7 @@ func (r *reading) complete() {
 		}
 	}
 	for _, d := range r.drafts {
+		d.hide()
 		d.answer()
 		if want := r.choice(r.options.Listens, d.name); want != "" {
 			for _, field := range []string{"listen.tcp", "listen.unix"} {
@@ -135,7 +139,7 @@ var essential = [...]string{
 
 // valid returns the description, without the values that it does not take.
 func (d *draft) valid() (text string, ok bool) {
-	for {
+	for d.r.done() == nil {
 		text = d.render()
 		_, list := d.r.loader().Load([]appfile.Source{{Name: d.name, Data: []byte(text)}})
 		i := slices.IndexFunc(list, func(p *diag.Problem) bool { return p.Severity == diag.Error })
@@ -149,6 +153,7 @@ func (d *draft) valid() (text string, ok bool) {
 			return "", false
 		}
 	}
+	return "", false
 }
 
 // drop takes the value of a problem out of the draft. It reports whether the

@@ -20,7 +20,8 @@ const (
 	maxDepth = 16 // of files that include others
 	maxApps  = 1000
 
-	maxVariables = 1000 // of one list that every app gets
+	maxVariables    = 1000    // of one list that every app gets
+	maxAllVariables = 100_000 // of all apps
 )
 
 // name is how messages call a file of the file system.
@@ -51,6 +52,9 @@ func (r *reading) explain(file string, err error) error {
 // text reads a file of text. What is no regular file is not opened: a pipe
 // would wait for a writer.
 func (r *reading) text(file string) (string, error) {
+	if err := r.done(); err != nil {
+		return "", err
+	}
 	info, err := fs.Stat(r.fsys, file)
 	if err != nil {
 		return "", r.explain(file, err)

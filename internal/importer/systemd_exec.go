@@ -1,6 +1,8 @@
 package importer
 
 import (
+	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -14,6 +16,8 @@ func (s *serviceReader) start() bool {
 	kind, at := "simple", d.at
 	if l, ok := u.last("Service", "Type"); ok {
 		kind, at = l.value, l.at
+	} else if l, ok := u.last("Service", "BusName"); ok {
+		kind, at = "dbus", l.at // which makes it that
 	}
 	switch kind {
 	case "simple", "exec", "notify", "idle":
@@ -30,7 +34,15 @@ func (s *serviceReader) start() bool {
 		return false
 	}
 	l := starts[0]
-	words, err := u.words(l.value)
+	commands, err := splitCommands(l.value)
+	if err == nil && len(commands) > 1 {
+		d.r.refuse(l.at, d.name, "", "ExecStart= has %d commands with ; between, which systemd takes for Type=oneshot alone, and a description has one", len(commands))
+		return false
+	}
+	var words []string
+	if err == nil && len(commands) > 0 {
+		words, err = u.expanded(commands[0])
+	}
 	if err == nil {
 		words, err = s.variables(words)
 	}
@@ -42,11 +54,11 @@ func (s *serviceReader) start() bool {
 		d.r.refuse(l.at, d.name, "", "ExecStart= starts nothing")
 		return false
 	}
-	return s.program(words, kind, l.at)
+	return s.program(words, kind, at, l.at)
 }
 
 // program takes the prefixes off the first word, and sets the command.
-func (s *serviceReader) program(words []string, kind string, at place) bool {
+func (s *serviceReader) program(words []string, kind string, kindAt, at place) bool {
 	d := s.d
 	for words[0] != "" && strings.IndexByte("-@:+!", words[0][0]) >= 0 {
 		switch words[0][0] {
@@ -94,10 +106,10 @@ func (s *serviceReader) program(words []string, kind string, at place) bool {
 	}
 	d.text("type", "server", at)
 	if kind == "notify" || kind == "simple" {
-		d.text("options.systemd.readiness", kind, at)
+		d.text("options.systemd.readiness", kind, kindAt)
 	}
 	if kind == "idle" {
-		d.lost(at, "Type=idle becomes Type=exec")
+		d.lost(kindAt, "Type=idle becomes Type=exec")
 	}
 	return d.command(words, at)
 }
@@ -122,10 +134,71 @@ func (s *serviceReader) credentials(w *wrapper) {
 
 var unitVariable = regexp.MustCompile(`\$(\$|\{[A-Za-z_][A-Za-z0-9_]*\}|[A-Za-z_][A-Za-z0-9_]*)`)
 
-// variables puts in the values of variables that the unit itself sets. Another
-// one is only known when the program starts.
+// variables puts in the values of variables that the unit itself sets, or a file
+// that it names. Another one is only known when the program starts. As in systemd
+// a $NAME is the words of its value where it is a word of its own, and itself in
+// the middle of one; ${NAME} is its value anywhere.
 func (s *serviceReader) variables(words []string) ([]string, error) {
-	env := make(map[string]string)
+	if len(words) > 0 && strings.ContainsRune(words[0][:len(words[0])-len(strings.TrimLeft(words[0], "-@:+!"))], ':') {
+		return words, nil // the prefix for a command without variables
+	}
+	env, from, complete := s.knownVariables()
+	var unknown string
+	used := make(map[string]bool)
+	room := maxExpanded
+	get := func(name string) string {
+		value, ok := env[name]
+		if room -= len(value); room < 0 {
+			return ""
+		}
+		if used[name] = true; !ok || !complete {
+			unknown = "$" + name
+		}
+		return value
+	}
+	var out []string
+	for i, word := range words {
+		if name, whole := strings.CutPrefix(word, "$"); whole && i > 0 && envName.MatchString(name) {
+			out = append(out, strings.Fields(get(name))...)
+			continue
+		}
+		out = append(out, unitVariable.ReplaceAllStringFunc(word, func(v string) string {
+			switch {
+			case v == "$$":
+				return "$"
+			case v[1] == '{':
+				return get(strings.Trim(v, "${}"))
+			}
+			return v
+		}))
+	}
+	if room < 0 {
+		return nil, fmt.Errorf("its variables come to more than %d bytes", maxExpanded)
+	}
+	if unknown != "" {
+		return nil, unknownVariable(unknown)
+	}
+	s.tellVariables(used, from)
+	return out, nil
+}
+
+// tellVariables says which values of the command stand in files that may change.
+func (s *serviceReader) tellVariables(used map[string]bool, from map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(used)) {
+		if file := from[name]; file != "" && !s.told[name] {
+			if s.told == nil {
+				s.told = make(map[string]bool)
+			}
+			s.told[name] = true
+			s.d.assume(s.d.at, "run.command", "import it again where that changes", "$%s is what %s", name, file)
+		}
+	}
+}
+
+// knownVariables returns the variables of the unit, and where each stands if that is
+// a file: those of a later file count. It is not complete where a file can not be read.
+func (s *serviceReader) knownVariables() (env, from map[string]string, complete bool) {
+	env, from = make(map[string]string), make(map[string]string)
 	for _, l := range s.u.all("Service", "Environment") {
 		if list, err := s.u.words(l.value); err == nil {
 			for _, word := range list {
@@ -134,35 +207,33 @@ func (s *serviceReader) variables(words []string) ([]string, error) {
 			}
 		}
 	}
-	fromFile := len(s.u.all("Service", "EnvironmentFile")) > 0
-	var out []string
-	var unknown string
-	for i, word := range words {
-		name, whole := strings.CutPrefix(word, "$")
-		whole = whole && envName.MatchString(name)
-		if whole && i > 0 {
-			value, ok := env[name]
-			if !ok || fromFile {
-				return nil, unknownVariable(word)
+	for _, l := range s.u.all("Service", "EnvironmentFile") {
+		file, err := s.u.specifiers(l.value)
+		shown, optional := strings.CutPrefix(file, "-")
+		where := inside(".", shown)
+		if err != nil || !path.IsAbs(shown) || where == "" || strings.ContainsAny(shown, "*?[") {
+			return env, from, false
+		}
+		if !s.d.r.exists(where) {
+			if !optional {
+				return env, from, false
 			}
-			out = append(out, strings.Fields(value)...)
+			for name := range env {
+				if from[name] == "" {
+					from[name] = "Environment= says; " + shown + ", which may change it, is not there"
+				}
+			}
 			continue
 		}
-		out = append(out, unitVariable.ReplaceAllStringFunc(word, func(v string) string {
-			if v == "$$" {
-				return "$"
-			}
-			value, ok := env[strings.Trim(v, "${}")]
-			if !ok || fromFile || v[1] != '{' {
-				unknown = v
-			}
-			return value
-		}))
+		text, err := s.d.r.text(where)
+		if err != nil {
+			return env, from, false
+		}
+		for _, pair := range environmentFile(text) {
+			env[pair[0]], from[pair[0]] = pair[1], shown+" says now"
+		}
 	}
-	if unknown != "" {
-		return nil, unknownVariable(unknown)
-	}
-	return out, nil
+	return env, from, true
 }
 
 type unknownVariable string
@@ -189,28 +260,47 @@ func (s *serviceReader) environment() {
 			d.env(name, value, l.at)
 		}
 	}
-	files := u.all("Service", "EnvironmentFile")
-	for i, l := range files {
-		file, err := u.specifiers(l.value)
-		optional := strings.HasPrefix(file, "-")
-		switch file = strings.TrimPrefix(file, "-"); {
-		case err != nil:
-			d.lost(l.at, "EnvironmentFile=: %v", err)
-		case i < len(files)-1:
-			d.lost(l.at, "EnvironmentFile=%s: a description has one run.env_file, and the last one counts most", file)
-		default:
-			d.text("run.env_file", file, l.at)
-			if optional {
-				d.lost(l.at, "EnvironmentFile=-: a file that is missing keeps the program from being started")
-			}
-		}
-	}
+	s.environmentFiles()
 	for _, l := range u.all("Service", "LoadCredential") {
 		if name, file, ok := strings.Cut(l.value, ":"); !d.has("run.secrets."+name+".file") && file != d.envCredentialFile() {
 			_ = ok
 			d.note(Lost, l.at, "run.secrets", "write run.secrets."+name+": {file: "+file+"}: the value becomes the variable "+name,
 				"LoadCredential=%s: the program finds it in $CREDENTIALS_DIRECTORY, and a secret of a description in a variable", l.value)
 		}
+	}
+}
+
+// environmentFiles takes the last of the files for that of the description: it counts
+// most. One that need not be there, and is not, would keep the program from being
+// started.
+func (s *serviceReader) environmentFiles() {
+	d := s.d
+	var files []string
+	var places []place
+	for _, l := range s.u.all("Service", "EnvironmentFile") {
+		file, err := s.u.specifiers(l.value)
+		file, optional := strings.CutPrefix(file, "-")
+		where := inside(".", file)
+		switch {
+		case err != nil:
+			d.lost(l.at, "EnvironmentFile=: %v", err)
+		case strings.ContainsAny(file, "*?["):
+			d.lost(l.at, "EnvironmentFile=%s: a description names one file", file)
+		case optional && where != "" && !d.r.exists(where):
+			d.lost(l.at, "EnvironmentFile=-%s: the file is not there, and is left out; a description has no file that may be missing", file)
+		default:
+			if optional {
+				d.lost(l.at, "EnvironmentFile=-: a file that is missing keeps the program from being started")
+			}
+			files, places = append(files, file), append(places, l.at)
+		}
+	}
+	for i, file := range files {
+		if i < len(files)-1 {
+			d.lost(places[i], "EnvironmentFile=%s: a description has one run.env_file, and the last one counts most", file)
+			continue
+		}
+		d.text("run.env_file", file, places[i])
 	}
 }
 
@@ -223,6 +313,7 @@ func (d *draft) envCredentialFile() string {
 
 // list reads a setting that holds words in each of its lines.
 func (s *serviceReader) list(section, key string) (words []string, at place) {
+	seen := make(map[string]bool)
 	for _, l := range s.u.all(section, key) {
 		more, err := s.u.words(l.value)
 		if err != nil {
@@ -231,8 +322,8 @@ func (s *serviceReader) list(section, key string) (words []string, at place) {
 		}
 		at = l.at
 		for _, w := range more {
-			if !slices.Contains(words, w) {
-				words = append(words, w)
+			if !seen[w] {
+				words, seen[w] = append(words, w), true
 			}
 		}
 	}

@@ -221,13 +221,20 @@ func (s *serviceReader) timeSpan(key, field string, usual, plain time.Duration) 
 // the unit does not say more.
 func (s *serviceReader) stop() {
 	d := s.d
-	s.timeSpan("TimeoutStopSec", "run.stop_timeout", 10*time.Second, 90*time.Second)
-	if d.has("options.systemd.readiness") && d.values["options.systemd.readiness"].text[0] == "notify" {
-		s.timeSpan("TimeoutStartSec", "run.start_timeout", 10*time.Second, 90*time.Second)
+	for i := range s.u.lines { // one name for two settings
+		if l := s.u.lines[i]; l.section == "Service" && l.key == "TimeoutSec" {
+			s.u.lines[i].key = "TimeoutStopSec"
+			l.key = "TimeoutStartSec"
+			s.u.lines = slices.Insert(s.u.lines, i, l)
+		}
 	}
-	if value, at, ok := s.raw("Service", "TimeoutSec"); ok {
-		if t, valid := span(value); valid && t > 0 {
-			d.duration("run.stop_timeout", t, at)
+	s.timeSpan("TimeoutStopSec", "run.stop_timeout", 10*time.Second, 90*time.Second)
+	switch {
+	case d.first("options.systemd.readiness") == "notify":
+		s.timeSpan("TimeoutStartSec", "run.start_timeout", 10*time.Second, 90*time.Second)
+	default:
+		if l, ok := s.u.last("Service", "TimeoutStartSec"); ok {
+			d.lost(l.at, "TimeoutStartSec=%s: the program is up as soon as it is started", l.value)
 		}
 	}
 	if value, at, ok := s.raw("Service", "KillSignal"); ok && value != "SIGTERM" {
@@ -301,26 +308,45 @@ func (s *serviceReader) either(keys ...string) (value string, at place, ok bool)
 	return "", place{}, false
 }
 
-// reload reads how the program is told to read its configuration again.
+// reload reads how the program is told to read its configuration again. Of several
+// commands the one that sends the signal counts: those before it check something.
 func (s *serviceReader) reload() {
 	d := s.d
-	for i, l := range s.u.all("Service", "ExecReload") {
+	lines := s.u.all("Service", "ExecReload")
+	taken := slices.IndexFunc(lines, func(l unitLine) bool { return s.killSignal(l) != "" })
+	for i, l := range lines {
 		words, err := s.u.words(l.value)
 		switch {
 		case s.bridge && d.first("type") == "wsgi" && strings.Contains(l.value, "HUP"): // as it is anyway
+		case i == taken:
+			d.text("options.systemd.reload_signal", s.killSignal(l), l.at)
+		case taken >= 0:
+			d.lost(l.at, "ExecReload=%s: the signal of another line is what is sent", l.value)
 		case err != nil || i > 0 || len(words) == 0:
 			d.lost(l.at, "ExecReload=%s", l.value)
-		case path.Base(words[0]) == "kill" && len(words) == 4 && words[1] == "-s" && words[3] == "$MAINPID":
-			d.text("options.systemd.reload_signal", strings.TrimPrefix(words[2], "SIG"), l.at)
-		case path.Base(words[0]) == "kill" && len(words) == 3 && strings.HasPrefix(words[1], "-") && words[2] == "$MAINPID":
-			d.text("options.systemd.reload_signal", strings.TrimPrefix(strings.TrimPrefix(words[1], "-"), "SIG"), l.at)
 		default:
 			if words, err = s.variables(words); err != nil {
 				d.lost(l.at, "ExecReload=: %v", err)
 				continue
 			}
-			words[0] = strings.TrimLeft(words[0], "-@:+!")
+			if words[0] = strings.TrimLeft(words[0], "-@:+!"); !strings.Contains(words[0], "/") {
+				words = append([]string{"/usr/bin/env"}, words...)
+			}
 			d.words("options.systemd.reload", words, l.at)
 		}
 	}
+}
+
+// killSignal returns the signal of a line that sends one to the main process, or "".
+func (s *serviceReader) killSignal(l unitLine) string {
+	words, err := s.u.words(l.value)
+	switch {
+	case err != nil || len(words) < 3 || words[len(words)-1] != "$MAINPID" || path.Base(strings.TrimLeft(words[0], "-@:+!")) != "kill":
+		return ""
+	case len(words) == 4 && words[1] == "-s":
+		return strings.TrimPrefix(words[2], "SIG")
+	case len(words) == 3 && strings.HasPrefix(words[1], "-"):
+		return strings.TrimPrefix(strings.TrimPrefix(words[1], "-"), "SIG")
+	}
+	return ""
 }

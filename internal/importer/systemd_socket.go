@@ -59,6 +59,15 @@ func (s *serviceReader) socket(u *unit) {
 	}
 }
 
+// furtherSockets tells of the sockets that have no place in a description.
+func (s *serviceReader) furtherSockets(units []*unit) {
+	for _, u := range units {
+		for _, l := range u.lines {
+			s.d.lost(l.at, "%s=%s of the socket: a description has one listener", l.key, l.value)
+		}
+	}
+}
+
 // listenStream reads an address of systemd: a path, a port, or an address with a
 // port.
 func (d *draft) listenStream(address string, at place) {
@@ -128,16 +137,18 @@ func (s *serviceReader) ownSocket() {
 		return
 	}
 	words, err := s.u.words(l.value)
-	if err != nil || len(words) != 1 {
-		s.d.lost(l.at, "RuntimeDirectory=%s", l.value)
-		return
-	}
-	s.known("Service", "RuntimeDirectoryPreserve", "yes")
 	s.d.guessListen()
-	if s.d.has("listen.unix") || s.d.has("listen.tcp") {
-		return
+	switch own := s.d.first("listen.unix"); {
+	case err != nil:
+		s.d.lost(l.at, "RuntimeDirectory=%s: %v", l.value, err)
+	case len(words) != 1 || s.d.has("listen.tcp") || own != "" && !strings.HasPrefix(own, "/run/"+words[0]+"/"):
+		s.u.unread("Service", "RuntimeDirectory") // a folder for something else, which is carried as it is
+	case own != "":
+		s.known("Service", "RuntimeDirectoryPreserve", "yes")
+	default:
+		s.known("Service", "RuntimeDirectoryPreserve", "yes")
+		socket := path.Join("/run", words[0], "socket")
+		s.d.listen(socket, l.at)
+		s.d.assume(l.at, "listen.unix", "--listen names it", "nothing says where the program listens: %s, in its RuntimeDirectory=, is a placeholder", socket)
 	}
-	socket := path.Join("/run", words[0], "socket")
-	s.d.listen(socket, l.at)
-	s.d.assume(l.at, "listen.unix", "--listen names it", "nothing says where the program listens: %s, in its RuntimeDirectory=, is a placeholder", socket)
 }

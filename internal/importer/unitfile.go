@@ -25,25 +25,20 @@ type unit struct {
 	lines []unitLine
 }
 
-// readUnit reads a unit and the drop-ins that stand in the folder beside it.
+// readUnit reads a unit and its drop-ins. The file of an instance may be missing,
+// where its template is there.
 //
 // Source: systemd.syntax(7), systemd.unit(5).
 func (r *reading) readUnit(file string) (*unit, error) {
-	text, err := r.text(file)
+	text, from, err := r.unitText(file)
 	if err != nil {
 		return nil, err
 	}
-	u := &unit{r: r, name: path.Base(file), file: file}
-	u.parse(file, text)
-	names, err := r.entries(file + ".d")
-	if err != nil {
-		return u, nil //nolint:nilerr // a unit without drop-ins
-	}
-	for _, name := range names {
-		if dropIn := path.Join(file+".d", name); strings.HasSuffix(name, ".conf") {
-			if text, ok := r.optional(dropIn); ok {
-				u.parse(dropIn, text)
-			}
+	u := &unit{r: r, name: path.Base(file), file: from}
+	u.parse(from, text)
+	for _, dropIn := range r.dropIns(file) {
+		if text, ok := r.optional(dropIn); ok {
+			u.parse(dropIn, text)
 		}
 	}
 	return u, nil
@@ -109,6 +104,15 @@ func (u *unit) all(section, key string) []unitLine {
 	return found
 }
 
+// unread takes the mark back.
+func (u *unit) unread(section, key string) {
+	for i := range u.lines {
+		if l := &u.lines[i]; l.section == section && l.key == key {
+			l.used = false
+		}
+	}
+}
+
 // last returns the line of a setting that counts.
 func (u *unit) last(section, key string) (unitLine, bool) {
 	found := u.all(section, key)
@@ -159,12 +163,52 @@ func (u *unit) words(s string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return u.expanded(words)
+}
+
+func (u *unit) expanded(words []string) ([]string, error) {
+	var err error
 	for i := range words {
 		if words[i], err = u.specifiers(words[i]); err != nil {
 			return nil, err
 		}
 	}
 	return words, nil
+}
+
+// splitCommands splits a command line: a word ";" without quotes ends a command, and
+// "\;" is the word ";".
+//
+// Source: systemd.service(5), COMMAND LINES.
+func splitCommands(s string) (commands [][]string, err error) {
+	var words []string
+	for {
+		s = strings.TrimLeft(s, " \t")
+		first := s
+		if end := strings.IndexAny(s, " \t"); end >= 0 {
+			first = s[:end]
+		}
+		switch first {
+		case "":
+			if len(words) > 0 {
+				commands = append(commands, words)
+			}
+			return commands, nil
+		case ";":
+			if len(words) > 0 {
+				commands = append(commands, words)
+			}
+			words, s = nil, s[1:]
+		case `\;`:
+			words, s = append(words, ";"), s[2:]
+		default:
+			word, rest, err := unitWord(s)
+			if err != nil {
+				return nil, err
+			}
+			words, s = append(words, word), rest
+		}
+	}
 }
 
 func splitUnitWords(s string) ([]string, error) {
@@ -174,30 +218,37 @@ func splitUnitWords(s string) ([]string, error) {
 		if s == "" {
 			return words, nil
 		}
-		var b strings.Builder
-		quote := byte(0)
-		for s != "" && (quote != 0 || s[0] != ' ' && s[0] != '\t') {
-			switch {
-			case s[0] == quote:
-				quote, s = 0, s[1:]
-			case quote == 0 && (s[0] == '"' || s[0] == '\''):
-				quote, s = s[0], s[1:]
-			case s[0] == '\\':
-				rest, err := unescape(&b, s[1:])
-				if err != nil {
-					return nil, err
-				}
-				s = rest
-			default:
-				b.WriteByte(s[0])
-				s = s[1:]
-			}
+		word, rest, err := unitWord(s)
+		if err != nil {
+			return nil, err
 		}
-		if quote != 0 {
-			return nil, errors.New("a quote without its pair")
-		}
-		words = append(words, b.String())
+		words, s = append(words, word), rest
 	}
+}
+
+// unitWord reads the word that a text begins with.
+func unitWord(s string) (word, rest string, err error) {
+	var b strings.Builder
+	quote := byte(0)
+	for s != "" && (quote != 0 || s[0] != ' ' && s[0] != '\t') {
+		switch {
+		case s[0] == quote:
+			quote, s = 0, s[1:]
+		case quote == 0 && (s[0] == '"' || s[0] == '\''):
+			quote, s = s[0], s[1:]
+		case s[0] == '\\':
+			if s, err = unescape(&b, s[1:]); err != nil {
+				return "", "", err
+			}
+		default:
+			b.WriteByte(s[0])
+			s = s[1:]
+		}
+	}
+	if quote != 0 {
+		return "", "", errors.New("a quote without its pair")
+	}
+	return b.String(), s, nil
 }
 
 // unescape reads one escape sequence of C, behind the backslash.

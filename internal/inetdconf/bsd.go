@@ -123,7 +123,9 @@ func (p *parser) entryNetBSD(first string, e *Entry) bool {
 	if !ok {
 		word, limit, ok = strings.Cut(wait, ".")
 	}
-	e.Wait = word == "wait"
+	if e.Wait = word == "wait"; !e.Wait && word != "nowait" {
+		p.complain("%q counts as nowait, without what follows", word)
+	}
 	if ok {
 		if e.Limit, ok = wholeNumber(limit); !ok {
 			e.Limit = 0
@@ -154,7 +156,9 @@ func (p *parser) entryOpenBSD(first string, e *Entry) bool {
 		return p.complain("syntax error: the entry is left out")
 	}
 	word, limit, ok := strings.Cut(wait, ".")
-	e.Wait = word == "wait"
+	if e.Wait = word == "wait"; !e.Wait && word != "nowait" {
+		p.complain("%q counts as nowait, without what follows", word)
+	}
 	if ok {
 		n, err := strconv.ParseUint(limit, 0, 31)
 		if err != nil || n < 1 {
@@ -182,6 +186,7 @@ func (p *parser) host(first string, e *Entry) bool {
 	host, service, found := splitHost(first)
 	e.Service = service
 	if !found {
+		e.DefaultHost = p.defaultHost
 		return true
 	}
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") && len(host) > 1 {

@@ -42,9 +42,10 @@ type Entry struct {
 	Line int // where it begins, from 1
 
 	// Host is the address to listen on, as written; "" is any, or what an
-	// earlier "host:" line set.
-	Host    string
-	Service string // path of a socket, number of a port, or name of a service
+	// earlier "host:" line set, which is DefaultHost.
+	Host        string
+	DefaultHost string
+	Service     string // path of a socket, number of a port, or name of a service
 
 	// SocketUser, SocketGroup and SocketMode are those of a socket on disk,
 	// which only FreeBSD's inetd can set; SocketUser is "" where it is not set.

@@ -120,6 +120,17 @@ func TestParse(t *testing.T) {
 				Host: ":www:www:200", Service: "/run/x", SocketType: "stream", Protocol: "unix", User: "u",
 				Program: "/bin/p", Args: []string{"p"},
 			}},
+			problems: []string{`line 1: "nowait/16" counts as nowait, without what follows`},
+		},
+		{
+			name: "an address for the lines below", dialect: OpenBSD, text: "127.0.0.1:\n1 stream tcp nowait u /bin/p\n",
+			want:     []Entry{{Line: 2, DefaultHost: "127.0.0.1", Service: "1", SocketType: "stream", Protocol: "tcp", User: "u", Program: "/bin/p", Args: []string{"p"}}},
+			problems: []string{"line 1: the address 127.0.0.1 becomes that of the lines below"},
+		},
+		{
+			name: "an address for the lines below", dialect: Busybox, text: "::1:\n1 stream tcp6 nowait u /bin/p\n",
+			want:     []Entry{{Line: 2, DefaultHost: "::1", Service: "1", SocketType: "stream", Protocol: "tcp6", User: "u", Program: "/bin/p", Args: []string{"/bin/p"}}},
+			problems: []string{"line 1: the address ::1 becomes that of the lines below"},
 		},
 		{
 			name: "lost arguments and a bad limit", dialect: OpenBSD,

@@ -22,7 +22,8 @@ func (p *parser) parseInetutils() ([]Entry, []Problem) {
 func (p *parser) entryInetutils(words []string) {
 	if len(words) < 6 {
 		if len(words) == 1 && strings.HasSuffix(words[0], ":") {
-			p.complain("the address %s becomes that of the lines below", strings.TrimSuffix(words[0], ":"))
+			p.defaultHost = strings.TrimSuffix(words[0], ":")
+			p.complain("the address %s becomes that of the lines below", p.defaultHost)
 			return
 		}
 		p.complain("not enough fields")
@@ -60,7 +61,10 @@ func (p *parser) fields(words []string) Entry {
 		Line: p.started, Limit: NoLimit, PerAddressMinute: NoLimit, PerAddress: NoLimit,
 		SocketType: words[1], Protocol: words[2], Program: words[5], Args: words[6:],
 	}
-	e.Host, e.Service, _ = splitHost(words[0])
+	var found bool
+	if e.Host, e.Service, found = splitHost(words[0]); !found {
+		e.DefaultHost = p.defaultHost
+	}
 	return e
 }
 
@@ -122,7 +126,8 @@ func (p *parser) parseBusybox() ([]Entry, []Problem) {
 
 func (p *parser) entryBusybox(words []string, line string) {
 	if len(words) == 1 && strings.HasSuffix(words[0], ":") {
-		p.complain("the address %s becomes that of the lines below", strings.TrimSuffix(words[0], ":"))
+		p.defaultHost = strings.TrimSuffix(words[0], ":")
+		p.complain("the address %s becomes that of the lines below", p.defaultHost)
 		return
 	}
 	if len(words) < 6 {

@@ -24,7 +24,9 @@ var mayImport = map[string][]string{
 	"internal/lean":      {},
 	"internal/loopback":  {},
 	"internal/quote":     {},
-	"internal/scgi":      {},
+	"internal/nowait":    {},
+	"internal/scgi":      {"internal/nowait"},
+	"internal/spawn":     {},
 	"internal/tai64n":    {},
 	"templates":          {},
 
@@ -40,7 +42,7 @@ var mayImport = map[string][]string{
 
 	// Floor 2: from a description to files, and what is done with the files.
 	"generate":           {"internal/appfile", "internal/diag", "internal/fileset", "internal/inetdconf", "internal/quote", "templates"},
-	"bridge":             {"internal/fastcgi", "internal/lean", "internal/scgi"},
+	"bridge":             {"internal/fastcgi", "internal/lean", "internal/nowait", "internal/scgi", "internal/spawn"},
 	"internal/deploy":    {"internal/fileset"},
 	"internal/importer":  {"internal/appfile", "internal/diag", "internal/inetdconf", "internal/printable"},
 	"internal/flow":      {"generate", "internal/appfile"},
@@ -123,6 +125,8 @@ var mayDepend = map[string][]string{
 	"bridge":              {"golang.org/x/sys"},
 	"logrotate":           {"golang.org/x/sys"},
 	"internal/lean":       {"golang.org/x/sys"},
+	"internal/nowait":     {"golang.org/x/sys"},
+	"internal/spawn":      {"golang.org/x/sys"},
 	"supervise":           {"golang.org/x/sys"},
 	"internal/chainload":  {"golang.org/x/sys"},
 	"internal/servicedir": {"golang.org/x/sys"},

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"scgikit/internal/nowait"
 )
 
 // ErrTimeout is a request whose header block was not complete in time.
@@ -92,8 +94,7 @@ func (d *descriptor) prefix() (size, length int, err error) {
 func (d *descriptor) peek(buf []byte) (int, error) {
 	if d.socket {
 		n, err := d.retry(func() (int, error) {
-			n, _, err := unix.Recvfrom(d.fd, buf, unix.MSG_PEEK|unix.MSG_DONTWAIT)
-			return n, err
+			return nowait.Recv(d.fd, buf, unix.MSG_PEEK)
 		})
 		if !errors.Is(err, unix.ENOTSOCK) {
 			return n, err
@@ -143,8 +144,7 @@ func (d *descriptor) full(buf []byte) error {
 func (d *descriptor) read(buf []byte) (int, error) {
 	return d.retry(func() (int, error) {
 		if d.socket {
-			n, _, err := unix.Recvfrom(d.fd, buf, unix.MSG_DONTWAIT)
-			return n, err
+			return nowait.Recv(d.fd, buf, 0)
 		}
 		if err := d.wait(); err != nil { // the descriptor may block
 			return 0, err
