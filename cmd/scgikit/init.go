@@ -54,8 +54,8 @@ func questions() []question {
 		{flag: "user", field: "run.user", ask: "The user that runs it", example: "USER", must: true, preset: "www-data", found: true},
 		{flag: "listen", field: "listen", ask: "Where it listens: host:port or unix:/path", example: "ADDRESS", must: true, preset: "127.0.0.1:8040", found: true},
 		{flag: "listen-group", field: "listen.group", ask: "The web server's group, which may connect", example: "GROUP", found: true},
-		{flag: "mount", field: "http.mount", ask: "Its URL path on the web server", example: "PATH", must: true, found: true},
 		{flag: "host", field: "http.host", ask: "Host names, if not all", example: "NAMES", words: true, found: true},
+		{flag: "mount", field: "http.mount", ask: "Its URL path on the web server", example: "PATH", must: true, found: true},
 		{flag: "targets", field: "targets", ask: "What is to be generated, such as: nginx daemontools", example: "TARGETS", words: true, found: true},
 		{flag: "dialect", field: "options.inetd.dialect", ask: "The inetd that reads its line: freebsd, netbsd, openbsd (and Debian's), inetutils or busybox", example: "PROGRAM", must: true, found: true},
 	}

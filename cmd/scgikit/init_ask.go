@@ -184,20 +184,35 @@ func (i *interview) complaint(ctx context.Context, flag string) (string, bool) {
 			return withHint(w.Message, w.Hint), false
 		}
 	}
-	if flag != "targets" && flag != "dialect" || len(result.Apps) == 0 {
-		return "", true
+	if len(result.Apps) == 0 {
+		return "", true // more has to be known
 	}
 	list, err := i.generated(result)
 	if err != nil {
 		return err.Error(), false
 	}
 	for _, p := range list {
-		// A dialect that is missing is what is asked next.
-		if p.Severity == diag.Error && (flag != "targets" || p.Path != "options.inetd") {
+		if p.Severity == diag.Error && concerns(flag, p.Path) {
 			return withHint(fmt.Sprintf("%s [%s]", p.Message, p.Code), p.Hint), false
 		}
 	}
 	return "", true
+}
+
+// concerns reports whether another answer to a question can mend a problem of a field, by
+// what is known when it is asked. A dialect that is missing is what is asked next.
+func concerns(flag, field string) bool {
+	switch flag {
+	case "listen":
+		return strings.HasPrefix(field, "listen.")
+	case "mount":
+		return field == "http.mount"
+	case "targets":
+		return field != "options.inetd"
+	case "dialect":
+		return true
+	}
+	return false
 }
 
 func withHint(message, hint string) string {

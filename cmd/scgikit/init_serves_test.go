@@ -53,6 +53,29 @@ const (
 	djangoBareWSGI = "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n"
 )
 
+const (
+	flaskApp   = "import flask\napp = flask.Flask('x')\n"
+	djangoWSGI = "import os\nfrom django.core.wsgi import get_wsgi_application\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\napplication = get_wsgi_application()\n"
+)
+
+// projectFiles writes files; those of cgi-bin and .cgi may be executed.
+func projectFiles(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		mode := os.FileMode(0o644)
+		if strings.HasPrefix(text, "#!") {
+			mode = 0o755
+		}
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // servedFolder is a folder of each kind that init --from knows.
 type servedFolder struct {
 	kind  string

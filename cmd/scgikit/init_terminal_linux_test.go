@@ -130,29 +130,6 @@ func (term *terminal) answer(list answers) {
 	}
 }
 
-const (
-	flaskApp   = "import flask\napp = flask.Flask('x')\n"
-	djangoWSGI = "import os\nfrom django.core.wsgi import get_wsgi_application\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\napplication = get_wsgi_application()\n"
-)
-
-// projectFiles writes files; those of cgi-bin and .cgi may be executed.
-func projectFiles(t *testing.T, dir string, files map[string]string) {
-	t.Helper()
-	for name, text := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		mode := os.FileMode(0o644)
-		if strings.HasPrefix(text, "#!") {
-			mode = 0o755
-		}
-		if err := os.WriteFile(path, []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // Init asks on a real terminal, again where an answer is no good, and what it writes
 // is valid and can be generated.
 func TestInitOnTerminal(t *testing.T) {
@@ -192,10 +169,10 @@ func TestInitOnTerminal(t *testing.T) {
 			{"is not host:port", ""},
 			{"Where it listens", "unix:/run/scgikit/hello.sock\n"},
 			{"The web server's group", "www-data\n"},
+			{"Host names, if not all: ", "example.org\n"},
 			{"Its URL path on the web server [/hello/]: ", "hello\n"},
 			{"does not begin with /", ""},
 			{"Its URL path", "\n"},
-			{"Host names, if not all: ", "example.org\n"},
 			{"What is to be generated", "nginx nosuch\n"},
 			{`no target is named "nosuch"`, ""},
 			{"What is to be generated", "'nginx\n"},
@@ -219,8 +196,8 @@ func TestInitOnTerminal(t *testing.T) {
 			{"Its working folder: ", "\n"},
 			{"The user", "\n"},
 			{"Where it listens", "\n"},
-			{"Its URL path", "/\n"},
 			{"Host names", "\n"},
+			{"Its URL path", "/\n"},
 			{"What is to be generated", "nginx inetd\n"},
 			{"it listens by itself", ""},
 			{"What is to be generated", "nginx runit\n"},
@@ -230,29 +207,29 @@ func TestInitOnTerminal(t *testing.T) {
 			{"Name of the app [shop]: ", "\n"},
 			{"The user that runs it", "shop\n"},
 			{"Where it listens", "127.0.0.1:8041\n"},
-			{"Its URL path on the web server [/shop/]: ", "\n"},
 			{"Host names", "\n"},
+			{"Its URL path on the web server [/shop/]: ", "\n"},
 			{"What is to be generated", "lighttpd systemd\n"},
 		}, []string{"name: shop", "  module: shop.wsgi:application # shop/wsgi.py:4", "  user: shop", "  tcp: 127.0.0.1:8041", "targets: [lighttpd, systemd]"}},
 		{"cgi-bin", map[string]string{"site/cgi-bin/x": script}, []string{"site", "--from", "site", "--user", "www"}, answers{
 			{"Where it listens", "\n"},
-			{"Its URL path", "\n"},
 			{"Host names", "\n"},
+			{"Its URL path", "\n"},
 			{"What is to be generated", "nginx systemd\n"},
 		}, []string{"name: site", "type: cgi"}},
 		{"cgit", map[string]string{"cgit/cgit.cgi": script, "cgit/cgitrc": ""}, []string{"--from", "cgit", "--targets", "", "--listen", "unix:/run/cgit.sock"}, answers{
 			{"Name of the app [cgit]: ", "\n"},
 			{"The user", "git\n"},
 			{"The web server's group", "www-data\n"},
-			{"Its URL path", "/git/\n"},
 			{"Host names", "\n"},
+			{"Its URL path", "/git/\n"},
 		}, []string{"  user: git", "  mount: /git/", "  unix: /run/cgit.sock"}},
 		{"procfile", map[string]string{"heroku/Procfile": "web: ./serve --port $PORT\nworker: ./work\n"}, []string{"--from", "heroku"}, answers{
 			{"Name of the app [heroku]: ", "web\n"},
 			{"The user", "\n"},
 			{"Where it listens: host:port or unix:/path [127.0.0.1:5000]: ", "\n"},
-			{"Its URL path on the web server [/]: ", "\n"},
 			{"Host names", "\n"},
+			{"Its URL path on the web server [/]: ", "\n"},
 			{"What is to be generated", "\n"},
 		}, []string{"name: web", "protocol: http", "  tcp: 127.0.0.1:5000"}},
 		{"several", map[string]string{"two/a/app.py": flaskApp, "two/b/app.py": flaskApp}, []string{"--from", "two"}, answers{
@@ -264,10 +241,25 @@ func TestInitOnTerminal(t *testing.T) {
 			{"Name of the app [two]: ", "\n"},
 			{"The user", "\n"},
 			{"Where it listens", "\n"},
-			{"Its URL path", "\n"},
 			{"Host names", "\n"},
+			{"Its URL path", "\n"},
 			{"What is to be generated", "\n"},
 		}, []string{"  module: b.app:app # b/app.py:2"}},
+		{"beside another", map[string]string{"apps/a.yaml": "apiVersion: scgikit/v1\nname: a\ntype: cgi\nrun: {user: www}\ncgi: {script: /x}\nlisten: {tcp: 127.0.0.1:8040}\nhttp: {mount: /a/}\ntargets: [nginx]\n"}, []string{"--type", "cgi"}, answers{
+			{"Name of the app: ", "a\n"},
+			{"apps/a.yaml is there already", ""},
+			{"Name of the app: ", "b\n"},
+			{"The script", "/y\n"},
+			{"The user", "\n"},
+			{"Where it listens: host:port or unix:/path [127.0.0.1:8041]: ", "127.0.0.1:8040\n"},
+			{"127.0.0.1:8040 is taken by the app a", ""},
+			{"Where it listens", "\n"},
+			{"Host names", "\n"},
+			{"Its URL path on the web server [/b/]: ", "/a/\n"},
+			{"[duplicate-mount]", ""},
+			{"Its URL path", "/b/\n"},
+			{"What is to be generated", "\n"},
+		}, []string{"name: b", "  tcp: 127.0.0.1:8041", "  mount: /b/"}},
 		{"nothing there", map[string]string{"empty/x": ""}, []string{"--from", "empty"}, answers{
 			{"empty: no manage.py", ""},
 			{"Name of the app [empty]: ", "\n"},
@@ -277,8 +269,8 @@ func TestInitOnTerminal(t *testing.T) {
 			{"The folder of scripts, with a final slash: ", "/srv/x/\n"},
 			{"The user", "\n"},
 			{"Where it listens", "\n"},
-			{"Its URL path", "\n"},
 			{"Host names", "\n"},
+			{"Its URL path", "\n"},
 			{"What is to be generated", "\n"},
 		}, []string{"  directory: /srv/x/"}},
 	}
@@ -292,7 +284,11 @@ func TestInitOnTerminal(t *testing.T) {
 			if code := term.code(); code != exitOK {
 				t.Fatalf("ended with %d: %s", code, term.text)
 			}
-			data, err := os.ReadFile(filepath.Join(dir, "scgikit.yaml"))
+			name := "scgikit.yaml"
+			if test.files["apps/a.yaml"] != "" {
+				name = "apps/b.yaml"
+			}
+			data, err := os.ReadFile(filepath.Join(dir, name))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -333,8 +329,8 @@ func TestInitBrokenOff(t *testing.T) {
 				{"The script", "/srv/hello.cgi\n"},
 				{"The user", "\n"},
 				{"Where it listens", "\n"},
-				{"Its URL path", "\n"},
 				{"Host names", "\n"},
+				{"Its URL path", "\n"},
 				{"What is to be generated", ""},
 			}
 			term.answer(list[:stop])

@@ -40,7 +40,7 @@ func (r *reading) lookForCallables(p *pythonFolder, apps *[]projectApp) (asgi []
 			at.line = n.line
 		}
 		*apps = append(*apps, projectApp{
-			Choice: Choice{file + ":" + c.name, "wsgi", at.String()}, at: at, group: callables, tier: c.tier, module: c.m.dotted(),
+			Choice: Choice{file + ":" + c.name, "wsgi", at.String()}, at: at, group: callables, tier: c.tier, module: c.m.dotted(), said: c.said(),
 			fill: func(d *draft) bool { return p.callable(d, &c, at, settings, manage) },
 		})
 	}

@@ -181,8 +181,9 @@ type reading struct {
 	files     int                            // read so far
 	bytes     int64
 	variables int
-	process   string // of a Procfile; "" is all
 
+	// Of a Project.
+	process string // of a Procfile that is read; "" is all
 	wrong   []Wrong
 	choices []Choice
 	lacks   string

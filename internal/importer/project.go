@@ -56,6 +56,7 @@ type projectApp struct {
 	fill  func(d *draft) bool
 
 	module string // of a callable
+	said   string // with its module
 }
 
 // Groups of apps, the first before the others.
@@ -148,7 +149,7 @@ func (r *reading) ofAnswers(p *pythonFolder, asgi []pyCandidate, name string) {
 func (r *reading) choose(apps []projectApp) *projectApp {
 	if want := r.options.App; want != "" {
 		for i := range apps {
-			if apps[i].ID == want {
+			if apps[i].ID == want || apps[i].said == want {
 				return &apps[i]
 			}
 		}
@@ -284,11 +285,14 @@ func (r *reading) lookForScripts(apps *[]projectApp) {
 		if !found {
 			continue
 		}
-		at := probe.values["cgi.script"].at
+		at, id := probe.values["cgi.script"].at, kind.id
 		if kind.group == scripts {
 			at = probe.values["cgi.directory"].at
+			if probe.first("cgi.directory") == literal(path.Join("/", r.base))+"/" {
+				id = "./"
+			}
 		}
-		*apps = append(*apps, projectApp{Choice: Choice{kind.id, "cgi", at.String()}, at: at, group: kind.group, fill: kind.read})
+		*apps = append(*apps, projectApp{Choice: Choice{id, "cgi", at.String()}, at: at, group: kind.group, fill: kind.read})
 	}
 }
 

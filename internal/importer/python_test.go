@@ -220,6 +220,7 @@ func TestChosenApp(t *testing.T) {
 	}{
 		{importer.Options{}, "p wsgi:application # wsgi.py:1; assumed"},
 		{importer.Options{App: "api.py:api"}, "p api:api # api.py:2"},
+		{importer.Options{App: "api:api"}, "p api:api # api.py:2"},
 		{importer.Options{App: "cgi-bin/"}, "/srv/p/cgi-bin/ # cgi-bin"},
 		{importer.Options{App: "Procfile:web"}, "[./serve]; /srv/p"},
 		{importer.Options{Type: "cgi"}, "/srv/p/cgi-bin/ # cgi-bin"},
@@ -229,6 +230,9 @@ func TestChosenApp(t *testing.T) {
 		if got := summary(readProject(t, m, test.o)); got != test.want {
 			t.Errorf("%+v: got  %s\nwant %s", test.o, got, test.want)
 		}
+	}
+	if got := summary(readProject(t, folderOf("-- x.cgi --\n-- Procfile --\nweb: ./x\n"), importer.Options{App: "./"})); got != "/srv/p/" {
+		t.Errorf("./: got %s", got)
 	}
 	result := readProject(t, m, importer.Options{App: "other"})
 	if len(result.Apps) > 0 || len(result.Wrong) != 1 || result.Wrong[0].Flag != "app" || !strings.Contains(result.Wrong[0].Hint, "wsgi.py:application, api.py:api") {
