@@ -233,6 +233,9 @@ func (x *examination) receipts(m *install.Machine, note func(level doctor.Level,
 	for _, t := range bad.list {
 		note(doctor.Error, "installed", t.Message, t.Hint)
 	}
+	for _, app := range x.env.undescribed(receipt) {
+		note(doctor.Warning, app, "is installed from this project, and described no more", "scgikit install all takes it away; scgikit diff --installed shows it")
+	}
 	for _, app := range receipt.Apps() {
 		row := doctorAppJSON{App: app}
 		for i := range standing {

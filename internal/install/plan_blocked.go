@@ -18,8 +18,10 @@ func (p *planner) notSafe(s *State, target string) bool {
 
 // nowhere refuses what a target has behind a link that leads to nothing.
 func (p *planner) nowhere(at, link, target string) {
-	p.refuseAt(at, fmt.Sprintf("is a link to %s, which is no folder", link), target)
+	p.refuseAt(at, whyNowhere(link), target)
 }
+
+func whyNowhere(link string) string { return fmt.Sprintf("is a link to %s, which is no folder", link) }
 
 // refuseEdited refuses what somebody changed by hand, and has what was changed to show.
 func (p *planner) refuseEdited(at, block, why string, now, want *State) {

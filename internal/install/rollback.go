@@ -118,7 +118,13 @@ func (b *back) take(j *Journal) error {
 // actions plans what is to be done now: what is made before what is removed, and
 // folders around both.
 func (b *back) actions() error {
-	snap, err := b.m.Look(b.order)
+	look := slices.Clone(b.order)
+	for _, p := range b.order {
+		for at := path.Dir(p); at != "/"; at = path.Dir(at) {
+			look = append(look, at)
+		}
+	}
+	snap, err := b.m.Look(look)
 	if err != nil {
 		return err
 	}
@@ -126,9 +132,7 @@ func (b *back) actions() error {
 	for _, p := range b.order {
 		now, target, info := snap[p], b.target[p], b.info[p]
 		if u := now.unsafe; u != nil {
-			if !slices.ContainsFunc(b.plan.Refused, func(r Refused) bool { return r.Path == u.Path }) {
-				b.plan.Refused = append(b.plan.Refused, Refused{Path: u.Path, Why: u.Why, Unsafe: u})
-			}
+			b.refuse(Refused{Path: u.Path, Why: u.Why, Unsafe: u, Targets: targetOf(&info)})
 			continue
 		}
 		a := Action{Path: p, Before: now, After: target, Target: info.Target, Apps: info.Apps, Blocks: info.Blocks}
@@ -140,14 +144,18 @@ func (b *back) actions() error {
 		if now.equal(&a.After) {
 			continue
 		}
+		if at, link := nowhere(snap, p); link != "" && a.After.Kind != Absent {
+			b.refuse(Refused{Path: at, Why: whyNowhere(link), Targets: targetOf(&info)})
+			continue
+		}
 		if len(a.Blocks) > 0 && now.links > 1 {
-			b.plan.Refused = append(b.plan.Refused, Refused{Path: p, Why: severalNames(&now)})
+			b.refuse(Refused{Path: p, Why: severalNames(&now)})
 			continue
 		}
 		if b.edited(&a) {
 			switch b.local {
 			case RefuseLocal:
-				b.plan.Refused = append(b.plan.Refused, edited(p, "", "was changed by hand since it was installed", &a.Before, &a.After))
+				b.refuse(edited(p, "", "was changed by hand since it was installed", &a.Before, &a.After))
 				continue
 			case KeepLocal:
 				b.plan.Left = append(b.plan.Left, p)
@@ -196,6 +204,33 @@ func (b *back) actions() error {
 	g := groups{unlink: unlink, put: append(dirs, puts...), remove: removes, start: links, finish: rmdirs}
 	b.plan.Actions = g.ordered(b.live, nil)
 	return nil
+}
+
+// refuse names a path once, with the targets that it is on the way of.
+func (b *back) refuse(r Refused) {
+	i := slices.IndexFunc(b.plan.Refused, func(had Refused) bool { return had.Path == r.Path })
+	if i < 0 {
+		b.plan.Refused = append(b.plan.Refused, r)
+		return
+	}
+	b.plan.Refused[i].Targets = union(b.plan.Refused[i].Targets, r.Targets)
+}
+
+func targetOf(a *Action) []string {
+	if a.Target == "" {
+		return nil
+	}
+	return []string{a.Target}
+}
+
+// nowhere returns a link on the way to a path that leads to no folder, and what it says.
+func nowhere(snap Snapshot, p string) (at, link string) {
+	for at = path.Dir(p); at != "/"; at = path.Dir(at) {
+		if s := snap[at]; s.dangling {
+			return at, s.Link
+		}
+	}
+	return "", ""
 }
 
 // rmdirKey sorts what is in a folder before the folder, once reversed.
