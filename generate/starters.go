@@ -69,6 +69,10 @@ func acceptStarter(s *Scope, a *appfile.App) diag.List {
 		}
 	}
 	list = append(list, acceptSecretNames(a)...)
+	if dir := a.Log.Dir; a.IsSet("log.dir") && (dir == "/var/log" || slices.Contains(sharedFolders[:], dir)) {
+		list = append(list, a.Problem("log.dir", codeCannotCarry,
+			dir+" belongs to others too, and the folder of a log has to belong to who writes that", "use a folder of its own, such as /var/log/"+a.Name))
+	}
 	if a.IsSet("security.hardening") {
 		switch a.Security.Hardening {
 		case appfile.HardenNone:
