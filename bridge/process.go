@@ -211,7 +211,7 @@ func outputPipe() (fds [2]int, err error) {
 	if fds, err = newPipe(); err != nil {
 		return fds, err
 	}
-	if err = nowait.Unblock(fds[0]); err != nil {
+	if err = nowait.UnblockPipe(fds[0]); err != nil {
 		unix.Close(fds[0])
 		unix.Close(fds[1])
 	}

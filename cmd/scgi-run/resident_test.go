@@ -170,6 +170,24 @@ func (s *residentServer) count(t *testing.T, what string) int {
 	return len(list)
 }
 
+// sockets returns how many of its descriptors are sockets.
+func (s *residentServer) sockets(t *testing.T) (n int) {
+	t.Helper()
+	if !hasProc() {
+		need.Missing(t, "proc")
+	}
+	links, err := filepath.Glob("/proc/" + strconv.Itoa(s.cmd.Process.Pid) + "/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if target, err := os.Readlink(link); err == nil && strings.HasPrefix(target, "socket:") {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *residentServer) memory(t *testing.T) (kib int) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(s.cmd.Process.Pid) + "/status")

@@ -47,6 +47,13 @@ func Unblock(fd int) error {
 	return err
 }
 
+// UnblockPipe is Unblock for an end of a new pipe, which has no flags yet.
+func UnblockPipe(fd int) error {
+	_, _, errno := unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, unix.O_NONBLOCK)
+	_, err := outcome(0, errno)
+	return err
+}
+
 // Accept takes a connection that has arrived. It does not block, and is closed in
 // programs that are started.
 //

@@ -12,6 +12,9 @@ import (
 // Unblock makes a descriptor one that does not block.
 func Unblock(fd int) error { return unix.SetNonblock(fd, true) }
 
+// UnblockPipe is Unblock for an end of a new pipe.
+func UnblockPipe(fd int) error { return unix.SetNonblock(fd, true) }
+
 // Recv receives what has arrived at a socket.
 func Recv(fd int, p []byte, flags int) (int, error) {
 	n, _, err := unix.Recvfrom(fd, p, flags|unix.MSG_DONTWAIT)
