@@ -114,12 +114,15 @@ func startConfined(s *script, limits []Limit, fork forker, p *spawn.Program) (pi
 }
 
 // readReport returns when a script runs that was started through RunConfined,
-// or why it does not.
+// or why it does not. It waits for that, and so the scheduler has to know.
 func readReport(s *script, fd int) error {
 	var report []byte
 	buf := make([]byte, 512)
 	for {
-		n, err := readPipe(fd, buf)
+		n, err := unix.Read(fd, buf)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
 		if err != nil {
 			return unable(s.name, "read how the script has started", err)
 		}

@@ -20,7 +20,7 @@ type connection struct {
 	in, out  int  // file descriptors; the same socket, or a pair of anything
 	socket   bool // in and out are one socket
 	begun    bool // part of an answer is on its way
-	complete bool // all of the request has been received
+	complete bool // the present request's body has been received
 	ended    bool // endAnswer has been called
 	done     bool // finish has been called
 
@@ -195,8 +195,9 @@ func (c *connection) endAnswer() {
 // finish ends the answer so that the client gets all of it: it says that no
 // more will come, then takes in what the client still sends until the client
 // closes. Closing with unread bytes would reset the connection instead, and an
-// answer that is still on its way would be lost. The order matters as well:
-// nginx closes when it has seen the end, not before.
+// answer that is still on its way would be lost; a client that is still sending
+// may not even look for it. The order matters as well: nginx closes when it has
+// seen the end, not before. A client that has sent all it had to is not waited for.
 func (c *connection) finish() {
 	if c.done {
 		return
@@ -222,14 +223,16 @@ func (c *connection) finish() {
 	}
 }
 
-// discard reads until the other side closes, or the deadline.
+// discard reads until the other side closes, or has nothing more to send, or the
+// deadline.
 func (c *connection) discard(deadline time.Time) {
+	waits := !c.complete || c.front != nil && !c.front.stdinDone
 	var buf [512]byte // mostly there is nothing but the end
 	for {
 		n, err := nowait.Recv(c.in, buf[:], 0)
 		switch {
 		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN) && c.complete:
+		case errors.Is(err, unix.EAGAIN) && !waits:
 			return
 		case errors.Is(err, unix.EAGAIN):
 			if c.poll([]unix.PollFd{{Fd: int32(c.in), Events: unix.POLLIN}}, deadline) != nil { //nolint:gosec // a descriptor fits
@@ -237,6 +240,8 @@ func (c *connection) discard(deadline time.Time) {
 			}
 		case err != nil || n == 0 || time.Now().After(deadline):
 			return
+		default:
+			waits = true // this was not announced, and who knows how much it is
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (x *exchange) handleEnd(pfds []unix.PollFd) {
 	}
 	if pfds[2].Revents != 0 {
 		// Nobody gets it, but a script that writes more is not to fail for that.
-		if n, err := readPipe(x.proc.stdout, make([]byte, bodyBuffer)); n == 0 || err != nil {
+		if n, err := readPipe(x.proc.stdout, make([]byte, bodyBuffer)); n <= 0 && !errors.Is(err, unix.EAGAIN) {
 			x.proc.stdout = closed(x.proc.stdout)
 		}
 	}
@@ -97,6 +97,9 @@ func (x *exchange) handleEnd(pfds []unix.PollFd) {
 func (x *exchange) readStderr() {
 	buf := make([]byte, 4096)
 	n, err := readPipe(x.proc.stderr, buf)
+	if errors.Is(err, unix.EAGAIN) {
+		return
+	}
 	if err != nil || n == 0 {
 		x.proc.stderr = closed(x.proc.stderr)
 		return

@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scgikit/internal/fastcgi"
-	"scgikit/internal/nowait"
 )
 
 // quietTime is how long an answer stays open after the script's end without a
@@ -127,7 +126,7 @@ func (x *exchange) openInput(length int64) (stdin int, known int64, err error) {
 // closeInput closes what openInput has returned.
 func (x *exchange) closeInput(stdin int) {
 	if x.conn.host == nil || stdin != x.conn.host.null {
-		nowait.Close(stdin)
+		unix.Close(stdin) // of a long body it is a file, whose end may take a while
 	}
 }
 
@@ -340,6 +339,9 @@ func (x *exchange) readHead() error {
 		x.head = append(x.head, make([]byte, len(x.head))...)[:len(x.head)]
 	}
 	n, err := readPipe(x.proc.stdout, x.head[len(x.head):cap(x.head)])
+	if errors.Is(err, unix.EAGAIN) {
+		return nil
+	}
 	if err != nil {
 		return unable(x.script.name, "read the script's output", err)
 	}
@@ -435,6 +437,9 @@ func (x *exchange) transfer() (done bool, err error) {
 		}
 	}
 	n, err := readPipe(x.proc.stdout, x.buf)
+	if errors.Is(err, unix.EAGAIN) {
+		return false, nil
+	}
 	if err != nil {
 		return false, unable(x.script.name, "read the script's output", err)
 	}

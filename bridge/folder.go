@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 
@@ -18,6 +17,7 @@ type folder struct {
 	status nowait.Status
 	follow bool
 	checks checks
+	users  int // how many use one that is kept; under the lock of openFolders
 }
 
 // openFolders keeps the folder of scripts open, for those that ask for it again and
@@ -36,31 +36,52 @@ func (o *openFolders) folder(path string, opts *Options, log *logger) (*folder, 
 	defer o.mu.Unlock()
 	// Another may stand in its place by now, or it may have another mode.
 	now, err := nowait.Stat(nowait.Here, path, true)
-	if err == nil && o.last != nil && now == o.last.status {
-		return o.last, nil
+	if o.last != nil && (err != nil || now != o.last.status) {
+		o.forget()
 	}
-	f, err := openFolder(path, opts, log)
-	if err != nil {
-		return nil, err
+	if o.last == nil {
+		if o.last, err = openFolder(path, opts, log); err != nil {
+			return nil, err
+		}
 	}
-	o.last = f // the former one is closed when nobody has it any more, by the run-time
-	return f, nil
+	o.last.users++
+	return o.last, nil
 }
 
 // done says that the caller does not use a folder any more.
 func (o *openFolders) done(f *folder) {
 	if o == nil {
-		f.root.Close()
-		_ = f.dir.Close()
+		f.close()
+		return
 	}
-	runtime.KeepAlive(f)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f.users--
+	if f.users == 0 && f != o.last {
+		f.close()
+	}
 }
 
-// drop closes what is kept.
+// drop closes what is kept, now or when its users have done.
 func (o *openFolders) drop() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.last != nil {
+		o.forget()
+	}
+}
+
+// forget is drop with the lock held.
+func (o *openFolders) forget() {
+	if o.last.users == 0 {
+		o.last.close()
+	}
 	o.last = nil
+}
+
+func (f *folder) close() {
+	f.root.Close()
+	_ = f.dir.Close()
 }
 
 func openFolder(path string, opts *Options, log *logger) (*folder, error) {

@@ -30,12 +30,12 @@ type process struct {
 
 // start runs a script with that standard input.
 func start(s *script, setting *Setting, fork forker, stdin int, env []string) (*process, error) {
-	out, err := newPipe()
+	out, err := outputPipe()
 	if err != nil {
 		return nil, unable(s.name, "pipe", err)
 	}
 	defer nowait.Close(out[1])
-	errs, err := newPipe()
+	errs, err := outputPipe()
 	if err != nil {
 		unix.Close(out[0])
 		return nil, unable(s.name, "pipe", err)
@@ -205,7 +205,21 @@ func handOff(conn *connection, s *script, setting *Setting, env []string) error 
 	return cannotRun(s, err)
 }
 
-// readPipe reads from a descriptor that poll has found readable.
+// outputPipe makes a pipe for a script's output. A script can open the end that is read
+// here, as /dev/stdout, and be faster at reading.
+func outputPipe() (fds [2]int, err error) {
+	if fds, err = newPipe(); err != nil {
+		return fds, err
+	}
+	if err = nowait.Unblock(fds[0]); err != nil {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+	}
+	return fds, err
+}
+
+// readPipe reads from a descriptor that poll has found readable. An error may be EAGAIN
+// all the same.
 func readPipe(fd int, buf []byte) (int, error) {
 	for {
 		n, err := nowait.Read(fd, buf)

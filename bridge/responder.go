@@ -39,7 +39,7 @@ func serveFastCGI(conn *connection, deadline time.Time, log *logger, opts *Optio
 		if !f.keep || !conn.host.rested(conn) {
 			return err
 		}
-		conn.begun, conn.ended = false, false
+		conn.begun, conn.ended, conn.complete = false, false, false
 		conn.waiter.forget()
 		f.rest()
 		deadline = time.Now().Add(opts.Timeout)

@@ -127,5 +127,8 @@ func (u *upload) closeInput() { u.stdin = closed(u.stdin) }
 // close closes what is open.
 func (u *upload) close() {
 	u.closeInput()
-	u.spool = closed(u.spool)
+	if u.spool >= 0 {
+		unix.Close(u.spool) // to free a large file may take a while
+		u.spool = -1
+	}
 }

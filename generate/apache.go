@@ -62,7 +62,7 @@ var apache = &Target{
 		"http.timeouts.*":         {Support: Carried, Note: "send and read are one time, the longer one, in whole seconds; mod_scgi has read alone"},
 		"http.max_body":           {Support: Carried, Note: "an upload whose client says no length is answered 411, unless it is 0 with fastcgi, http or ajp"},
 		"http.relative_redirects": {Support: Carried, Note: "pass is refused with mod_scgi, which cannot"},
-		"listen.unix":             {Support: Carried, Note: "refused with mod_scgi"},
+		"listen.unix":             {Support: Carried, Note: "at most 95 bytes; refused with mod_scgi"},
 		"run.instances":           {Support: Carried, Note: "several are refused with mod_scgi"},
 	}),
 	Fits:     fitsWeb,
@@ -248,10 +248,11 @@ func apacheVHosts(s *Scope) []Spec {
 			host.Addresses = append(host.Addresses, l)
 		}
 		for _, h := range g.hosts {
-			if host.Name == "" && !strings.HasPrefix(h, "*") {
+			if host.Name == "" && !strings.HasPrefix(h, "*") && h[0] != '[' {
 				host.Name = h
 			} else {
-				host.Aliases = append(host.Aliases, h)
+				// An IPv6 address is no ServerName, and is compared without its brackets.
+				host.Aliases = append(host.Aliases, strings.Trim(h, "[]"))
 			}
 		}
 		var parts []numbered

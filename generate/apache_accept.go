@@ -63,6 +63,7 @@ func acceptApache(s *Scope, a *appfile.App) diag.List {
 	if strings.ContainsAny(a.Listen.Unix, "|%#?<>") {
 		list = append(list, a.Problem("listen.unix", codeCannotQuote, "apache reads | % # ? < and > in the path of a socket as parts of a URL", "use a path without them"))
 	}
+	list = append(list, longSocket(s, a, maxApacheSocket)...)
 	t := a.HTTP.Timeouts
 	if t.Send != t.Read && a.IsSet("http.timeouts.send") {
 		list = append(list, a.Warning("http.timeouts.send", codeNotCarried,
@@ -85,6 +86,13 @@ func acceptApache(s *Scope, a *appfile.App) diag.List {
 	}
 	return list
 }
+
+// maxApacheSocket is what the path of a socket may have in mod_proxy, less than in the
+// kernel. Longer ones make Apache refuse all of its configuration.
+//
+// Source: PROXY_WORKER_MAX_NAME_SIZE in mod_proxy.h, less the byte behind the text;
+// measured with 2.4.71.
+const maxApacheSocket = 95
 
 // acceptModSCGI returns what mod_scgi adds: it speaks TCP to one backend, and
 // turns every answer with a relative Location into a request of its own.

@@ -110,7 +110,9 @@ func listenCommand(a *appfile.App, notify bool) scgiRun {
 	addr := a.Addr()
 	if addr.Unix != "" {
 		c.flag("socket-mode", a.Listen.Mode.String())
-		c.flag("socket-owner", ownerText(a.Listen.User, a.Listen.Group))
+		if owner := ownerText(a.Listen.User, a.Listen.Group); owner != "" {
+			c.flag("socket-owner", owner)
+		}
 		c.Rest = []string{"unix:" + addr.Unix}
 	} else {
 		c.Rest = []string{addr.String()}

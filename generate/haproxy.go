@@ -39,6 +39,7 @@ var haproxy = &Target{
 		"http.static[].*":           {Support: Refused, Note: "HAProxy serves no files: let the app or another web server do that, or leave haproxy out of targets"},
 		"http.buffering":            {Support: Carried, Note: "HAProxy always streams; true is a warning"},
 		"http.params":               {Support: Carried, Note: "with fastcgi, and not empty; others are refused"},
+		"listen.unix":               {Support: Carried, Note: "at most 97 bytes"},
 		"http.max_body":             {Support: Carried, Note: "by the length that the client says; an upload without one is answered 411, unless it is 0"},
 		"http.timeouts.*":           {Support: Carried, Note: "send and read are one time, the longer one; at most 24 days"},
 		"http.balance.fail_timeout": {Support: Carried, Note: "the pause between looks at a backend; at most 24 days"},
@@ -85,6 +86,12 @@ var (
 	haproxyBind    = regexp.MustCompile(`^(?:[0-9.]+|\[[0-9a-fA-F:.]+\]|\*)?:([0-9]{1,5})$`)
 )
 
+// maxHAProxySocket is what the path of a socket may have in HAProxy, which keeps room
+// for names of its own behind those that it listens at.
+//
+// Source: measured with 2.6.12.
+const maxHAProxySocket = 97
+
 func acceptHAProxy(s *Scope, a *appfile.App) diag.List {
 	o := haproxyOptionsOf(a)
 	list := append(acceptGateway(s, a), acceptUsers(s, a, o.Users, haproxyHash.MatchString, "write what mkpasswd -m sha512crypt prints, with $$ for each $")...)
@@ -109,6 +116,7 @@ func acceptHAProxy(s *Scope, a *appfile.App) diag.List {
 	if strings.Contains(a.Listen.Unix, "$") {
 		list = append(list, a.Problem("listen.unix", codeCannotQuote, "haproxy looks for variables in the path of a socket", "use a path without $"))
 	}
+	list = append(list, longSocket(s, a, maxHAProxySocket)...)
 	if !haproxyMapPath.MatchString(o.Map) {
 		list = append(list, a.Problem("options.haproxy.map", codeCannotQuote, "stands inside a rule, where haproxy takes other characters for parts of it", "use letters, digits and . _ - alone, with .map at the end"))
 	}

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -68,8 +69,17 @@ func (g *hostGroup) fileName() string {
 			number = max(number, 99-min(strings.Count(h, "."), 39))
 		}
 	}
-	return fmt.Sprintf("%d-%s", number, strings.NewReplacer("*", "_", ":", "-", "[", "", "]", "").Replace(g.hosts[0]))
+	name := strings.NewReplacer("*", "_", ":", "-", "[", "", "]", "").Replace(g.hosts[0])
+	if len(name) > maxHostInFile {
+		digest := sha256.Sum256([]byte(name))
+		name = fmt.Sprintf("%s-%x", name[:maxHostInFile], digest[:4])
+	}
+	return fmt.Sprintf("%d-%s", number, name)
 }
+
+// maxHostInFile is how much of a host stands in the name of a file, which has 255 bytes
+// at most, also where it is installed with more in front; a host has 253.
+const maxHostInFile = 180
 
 // listenSyntax is a port, or an address with one; further words of the
 // directive would need a look of their own.

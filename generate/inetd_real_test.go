@@ -154,7 +154,7 @@ func (r *realInetd) prepare(t *testing.T) {
 	writeProgram(t, filepath.Join(r.dir, "cgi/env.sh"), cgiScript)
 	username, group := someUser(t)
 	id := ids(t, username, group)
-	if err := os.Mkdir(filepath.Join(r.dir, "log"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(r.dir, "log"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if os.Geteuid() == 0 {

@@ -12,9 +12,9 @@ import (
 )
 
 // launchd writes property lists of system daemons: one for each instance of a
-// program that keeps running; and for a program per request one with a socket
-// that launchd makes, and inetdCompatibility, so that each connection starts
-// scgi-run on it.
+// program that keeps running, or for scgi-run that keeps running for an app; and for
+// a program per request one with a socket that launchd makes, and
+// inetdCompatibility, so that each connection starts scgi-run on it.
 //
 // Everybody may read a property list, and launchd appends what a program prints
 // to files that nothing rotates. So variables stand in a script beside it, and
@@ -109,6 +109,10 @@ type launchdScript struct {
 	LateEnv []string // NAME=value of variables that belong to the shell
 	Limits  []string // words of softlimit
 	Command []string
+
+	Bridge      bool     // it becomes scgi-run, to which the names in the env file are words as well
+	Rest        []string // what comes behind those
+	Credentials bool     // never: launchd gives none
 }
 
 type launchdVariable struct{ Name, Value string }
@@ -116,8 +120,12 @@ type launchdVariable struct{ Name, Value string }
 func filesLaunchd(s *Scope) ([]Spec, error) {
 	var specs []Spec
 	for _, a := range s.Apps {
-		if bridged(a) {
+		switch {
+		case perRequest(a):
 			specs = append(specs, launchdRequest(a)...)
+			continue
+		case bridged(a):
+			specs = append(specs, launchdBridge(a)...)
 			continue
 		}
 		for _, inst := range a.Instances {
@@ -161,6 +169,9 @@ func launchdInstance(a, inst *appfile.App) []Spec {
 	job := launchdCommon(inst, &o)
 	run := &inst.Run
 	job.WorkingPath = run.Directory
+	if bridged(a) {
+		job.WorkingPath = "/"
+	}
 	job.Resident = &launchdResident{
 		Always: run.Restart.Policy == appfile.RestartAlways, OnFailure: run.Restart.Policy == appfile.RestartOnFailure,
 		Throttle: int64(run.Restart.Delay / time.Second), ExitTimeOut: int64(run.StopTimeout / time.Second),
@@ -168,10 +179,15 @@ func launchdInstance(a, inst *appfile.App) []Spec {
 	return []Spec{
 		launchdPlist(a, job),
 		launchdScriptSpec(a, inst, &o, "start.tmpl", launchdStart(inst, &o)),
-		{
-			Path: inst.Service() + ".log", Kind: fileset.Dir, Mode: 0o750, User: run.User, Group: run.Group, Place: inst.LogDir(),
-			Apps: []*appfile.App{a},
-		},
+		launchdLog(a, inst),
+	}
+}
+
+// launchdLog is the folder of a log, which run.user writes.
+func launchdLog(a, inst *appfile.App) Spec {
+	return Spec{
+		Path: inst.Service() + ".log", Kind: fileset.Dir, Mode: 0o750, User: inst.Run.User, Group: inst.Run.Group, Place: inst.LogDir(),
+		Apps: []*appfile.App{a},
 	}
 }
 
@@ -182,6 +198,11 @@ func launchdStart(inst *appfile.App, o *launchdOptions) launchdScript {
 		Name: inst.Service(), SCGIRun: o.SCGIRun, Pipe: path.Join(inst.LogDir(), "pipe"),
 		Logger:  append(append([]string{o.SCGIRun, "multilog"}, multilogWords(&inst.Log, true)...), inst.LogDir()),
 		Secrets: secretFiles(inst), EnvFile: inst.Run.EnvFile, Command: append([]string(nil), inst.Run.Command...),
+	}
+	if bridged(inst) {
+		data.bridgeCommand(inst, o)
+		data.Literal = looksMistaken(data.Command, data.Rest, data.Logger, []string{data.EnvFile})
+		return data
 	}
 	for _, word := range envWords(inst.Run.Env) {
 		name, value, _ := strings.Cut(word, "=")
@@ -237,6 +258,9 @@ func launchdRequest(a *appfile.App) []Spec {
 		}))
 	} else {
 		job.Arguments = append([]string{o.SCGIRun}, command.words()[1:]...)
+	}
+	if log != "" {
+		specs = append(specs, launchdLog(a, a))
 	}
 	if group := launchdFolderGroup(a); group != "" {
 		specs = append(specs, Spec{

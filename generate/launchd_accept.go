@@ -12,25 +12,30 @@ import (
 )
 
 func launchdFields() Fields {
-	const resident, each = "resident; per request a warning", "per request; resident a warning"
-	commandDecides := Field{Carried, "wsgi.server builtin; of custom, run.command decides it, with a warning"}
+	const (
+		resident = "resident; per request a warning"
+		byUs     = "cgi, and wsgi.server builtin and uwsgi"
+		each     = byUs + "; a program of your own makes its own socket, with a warning"
+	)
+	commandDecides := Field{Carried, "wsgi.server builtin and uwsgi; of custom, run.command decides it, with a warning"}
 	noGrowth := Field{Warned, "launchd starts a program again for ever, at run.restart.delay"}
 	log := func(note string) Field {
 		return Field{Carried, strings.TrimPrefix(note+", by scgi-run multilog; per request a warning", ", ")}
 	}
 	return Fields{
-		"protocol":                 {Carried, "per request scgi alone; another is refused"},
+		"protocol":                 {Carried, "of cgi scgi, or fastcgi where the bridge keeps running; of wsgi.server builtin scgi, of uwsgi all but ajp; another is refused"},
+		"run.mode":                 {Carried, "auto: the bridge keeps running"},
 		"run.command":              {Carried, "by the script that launchd starts"},
 		"run.group":                {Carried, "GroupName"},
-		"run.directory":            {Carried, "WorkingDirectory, for wsgi per request by scgi-run; a script runs in its own folder, with a warning"},
+		"run.directory":            {Carried, "WorkingDirectory, for wsgi.server builtin and uwsgi by scgi-run; a script runs in its own folder, with a warning"},
 		"run.supplementary_groups": {Refused, "launchd gives the program the groups that its user has on the machine; add the user to them there"},
 		"run.umask":                {Carried, "Umask, as a decimal number"},
 		"run.env":                  {Carried, "by the script that launchd starts; everybody may read a property list, and the script"},
 		"run.env_file":             {Carried, "read by run.user, in the script that launchd starts"},
 		"run.secrets.*.file":       {Carried, "read by run.user, in the script that launchd starts: the first line of the file"},
-		"run.instances":            {Carried, "a property list each; per request more than 1 are refused"},
-		"run.max_concurrent":       {Warned, "launchd has no limit of processes per request, and this program keeps running else"},
-		"run.request_timeout":      {Carried, "by scgi-run, " + each},
+		"run.instances":            {Carried, "a property list each; of " + byUs + " more than 1 are refused"},
+		"run.max_concurrent":       {Carried, "by scgi-run that keeps running, for cgi and wsgi.style zygote; else a warning"},
+		"run.request_timeout":      {Carried, "by scgi-run; of a program of your own a warning"},
 		"run.start_timeout":        {Warned, "nothing says to launchd when a program is ready"},
 		"run.stop_signal":          {Warned, "launchd sends TERM and no other"},
 		"run.stop_timeout":         {Carried, "ExitTimeOut, in whole seconds, " + resident},
@@ -42,19 +47,20 @@ func launchdFields() Fields {
 		"run.limits.*":             {Carried, "by scgi-run softlimit, because launchd would change some for the whole machine; per request by scgi-run, of the program alone"},
 		"run.nice":                 {Carried, "Nice"},
 		"cgi.*":                    {Carried, ""},
+		"cgi.handoff":              {Carried, "per request, which it makes the default"},
 		"wsgi.module":              {Carried, ""},
-		"wsgi.server":              {Carried, "builtin per request, custom resident"},
-		"wsgi.style":               {Carried, "once; another is refused"},
+		"wsgi.server":              {Carried, ""},
+		"wsgi.style":               {Carried, "prefork where nothing else is set; once is per request"},
 		"wsgi.python":              commandDecides,
 		"wsgi.path":                commandDecides,
-		"wsgi.workers":             {Warned, "per request each request is a process; of a program of your own, run.command decides it"},
-		"wsgi.threads":             {Warned, "per request each request is a process; of a program of your own, run.command decides it"},
-		"listen.tcp":               {Carried, each},
-		"listen.unix":              {Carried, "per request; a folder that is gone after a boot is refused"},
-		"listen.user":              {Carried, "per request SockPathOwner, a number; resident the program makes its own socket, with a warning"},
-		"listen.group":             {Carried, "per request SockPathGroup, a number, or the group of the socket's folder; resident a warning"},
-		"listen.mode":              {Carried, "SockPathMode, as a decimal number, " + each},
-		"listen.backlog":           {Warned, "launchd has its own number of connections that may wait"},
+		"wsgi.workers":             {Carried, "of prefork and uwsgi; else a warning"},
+		"wsgi.threads":             {Carried, "of uwsgi; else a warning"},
+		"listen.tcp":               {Carried, byUs + "; where scgi-run keeps running, a port below 1024 is refused"},
+		"listen.unix":              {Carried, byUs + "; a folder that is gone after a boot is refused"},
+		"listen.user":              {Carried, "per request SockPathOwner, a number; where scgi-run keeps running, run.user, and another is refused; a program of your own makes its own socket, with a warning"},
+		"listen.group":             {Carried, "the group of the socket's folder, or per request SockPathGroup, a number; a program of your own makes its own socket, with a warning"},
+		"listen.mode":              {Carried, "per request SockPathMode, as a decimal number; " + each},
+		"listen.backlog":           {Carried, "where scgi-run keeps running; else a warning"},
 		"log.dir":                  {Carried, "a folder that is made for run.user; per request one file in it where it is set, else the system's log"},
 		"log.user":                 {Warned, "launchd starts the program as run.user, which writes its log"},
 		"log.timestamp":            log(""),
@@ -66,25 +72,24 @@ func launchdFields() Fields {
 		"log.compress":             log("for zstd scgikit beside it, or in PATH"),
 		"log.filter":               log(""),
 		"log.processor":            log(""),
-		"http.max_body":            {Carried, "per request"},
-		"http.mount":               {Carried, "per request"},
+		"http.max_body":            {Carried, byUs},
+		"http.mount":               {Carried, byUs},
 	}
 }
 
-// fitsLaunchd leaves an app that says nothing of launchd out where launchd can
-// not make its socket: on another system, the socket is as it should be.
+// fitsLaunchd leaves an app that says nothing of launchd out where neither launchd
+// nor scgi-run can make its socket: on another system, the socket is as it should be.
 func fitsLaunchd(a *appfile.App) string {
-	if byUWSGI(a) {
-		return "wsgi.server is uwsgi, which keeps running, and launchd starts scgi-run for each request; use custom with run.command"
-	}
-	if bridged(a) && a.Run.Mode == appfile.RunResident {
-		return "run.mode is resident, and launchd starts scgi-run for each request; leave it out"
-	}
 	if !bridged(a) || a.Addr().Unix == "" || a.IsSet("options.launchd") || slices.Contains(a.Targets, launchdName) {
 		return ""
 	}
 	c := &launchdCheck{starterCheck: starterCheck{a: a, target: launchdName}}
-	if c.socket(); len(c.list) > 0 {
+	if residentBridge(a) {
+		c.ownSocket()
+	} else {
+		c.socket()
+	}
+	if len(c.list) > 0 {
 		return c.list[0].Path + ": " + c.list[0].Message
 	}
 	return ""
@@ -100,17 +105,21 @@ func acceptLaunchd(s *Scope, a *appfile.App) diag.List {
 	c := &launchdCheck{starterCheck{a, launchdName, acceptStarter(s, a)}, launchdOptionsOf(a)}
 	c.list = append(c.list, acceptServices(s.Project, a, fitsLaunchd, sameName)...)
 	c.label()
-	if bridged(a) {
+	if perRequest(a) {
 		c.perRequest()
 		if a.Addr().Unix != "" {
 			c.socket()
 			c.folder(s)
 		}
+		return c.list
+	}
+	if bridged(a) {
+		c.bridge(s)
 	} else {
 		c.resident()
-		c.times()
-		c.log()
 	}
+	c.times()
+	c.log()
 	return c.list
 }
 
@@ -129,6 +138,9 @@ const maxLabelPrefix = 200
 
 func (c *launchdCheck) perRequest() {
 	c.perConnection("")
+	c.lost("launchd has no limit of processes", "set run.mode to resident", "run.max_concurrent")
+	c.lost("launchd has its own number of connections that may wait", "leave it out", "listen.backlog")
+	c.lost("each request is a process", "leave it out", "wsgi.workers", "wsgi.threads")
 	c.lost("a program per request is started anew for each, and ends by itself", "leave it out",
 		"run.stop_timeout", "run.restart.policy", "run.restart.delay")
 	c.lost("scgi-run writes plain lines to the system's log, or to the file in log.dir", "rotate that with newsyslog",
@@ -137,8 +149,9 @@ func (c *launchdCheck) perRequest() {
 
 func (c *launchdCheck) resident() {
 	a := c.a
-	c.ownProgram("run.request_timeout")
-	c.lost("the program makes its own socket", "leave it out", "listen.user", "listen.group", "listen.mode")
+	c.ownProgram("run.request_timeout", "run.max_concurrent")
+	c.lost("run.command decides it", "leave it out", "wsgi.style", "wsgi.workers", "wsgi.threads")
+	c.lost("the program makes its own socket", "leave it out", "listen.user", "listen.group", "listen.mode", "listen.backlog")
 	for name := range a.Run.Env {
 		if shellVariable(name) && strings.Contains(a.Run.Command[0], "=") {
 			c.refuse("run.command[0]", "env(1), which sets "+name+", takes it for a variable", "use a path without =")
@@ -205,7 +218,7 @@ func (c *launchdCheck) socket() {
 			c.refuse(field.path, field.value+" is no user or group to launchd", "use another number")
 		}
 	}
-	if slices.ContainsFunc(bootFolders[:], func(boot string) bool { return strings.HasPrefix(dir, boot+"/") }) {
+	if belowBootFolder(dir) {
 		c.refuse("listen.unix", dir+" is gone when the machine has started again, before launchd makes the socket in it",
 			"use a folder that stays, such as /usr/local/var/"+a.Name+"/socket")
 		return
@@ -224,7 +237,7 @@ func (c *launchdCheck) folder(s *Scope) {
 		return
 	}
 	for _, other := range s.Apps {
-		if other.Name < a.Name && fitsLaunchd(other) == "" && bridged(other) && path.Dir(other.Addr().Unix) == dir {
+		if other.Name < a.Name && fitsLaunchd(other) == "" && perRequest(other) && path.Dir(other.Addr().Unix) == dir {
 			if theirs := launchdFolderGroup(other); theirs != "" && theirs != group {
 				c.refuse("listen.unix", fmt.Sprintf("the folder %s has the group %s, which %s asks for", dir, theirs, other.Name), "give each app a folder of its own")
 			}

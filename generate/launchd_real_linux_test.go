@@ -80,7 +80,7 @@ func TestLaunchdPerRequest(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := &realInetd{dir: publicDir(t), network: "tcp", addr: listener.Addr().String()}
-			more := test.more
+			more := "  mode: per-request\n" + test.more
 			if name == "full" {
 				writeFile(t, filepath.Join(r.dir, "key"), "s 3\n")
 				writeFile(t, filepath.Join(r.dir, "env"), "FROM_FILE=f 4\n")
@@ -126,6 +126,95 @@ func serveOnce(listener net.Listener, cmd *exec.Cmd) error {
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = file, file, file
 	return cmd.Run()
+}
+
+// TestLaunchdBridge keeps scgi-run running twice as launchd does, at the same socket,
+// which is of run.user and of the group of its folder.
+func TestLaunchdBridge(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ more, setting, rest string }{
+		"plain": {"", plainSetting(t), "value=v1 key= file="},
+		"full":  {moreSetting, fullSetting(t), "value=v1 key=s 3 file=f 4"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			username, group := someUser(t)
+			r := &realInetd{dir: publicDir(t), network: "unix"}
+			r.addr = filepath.Join(r.dir, "log-own", "it's a socket")
+			more := test.more
+			if name == "full" {
+				writeFile(t, filepath.Join(r.dir, "key"), "s 3\n")
+				writeFile(t, filepath.Join(r.dir, "env"), "FROM_FILE=f 4\n")
+				more += fmt.Sprintf("  env_file: %s\n  secrets: {KEY: {file: %s}}", filepath.Join(r.dir, "env"), filepath.Join(r.dir, "key"))
+			}
+			text := r.describe(t, "openbsd", fmt.Sprintf("{unix: %s, group: games, backlog: 9}", yamlText(logPlace+"-own/it's a socket")), more, buildSCGIRun(t, r.dir))
+			text = strings.Replace(text, "{inetd: {dialect: openbsd,", "{launchd: {", 1)
+			set := moveLogs(t, mustRender(t, "launchd", load(t, text)), filepath.Join(r.dir, "log"))
+			plist := installLaunchd(t, set, r.dir)["local.scgikit.files.plist"]
+			writeProgram(t, filepath.Join(r.dir, "cgi/env.sh"), cgiScript)
+			// On macOS a new file has the group of its folder without being asked.
+			folder := filepath.Dir(r.addr)
+			id, games := ids(t, username, group), ids(t, username, "games")
+			if os.Geteuid() == 0 {
+				if err := errors.Join(os.Chown(folder, id[0], games[1]), os.Chmod(folder, os.ModeSetgid|0o750)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for round := range 2 {
+				launchdRound(t, r, launchdCommand(t, plist), test.rest, test.setting)
+				eventually(t, "the end of the logger", func() bool {
+					current := filepath.Join(r.dir, "log/current")
+					log, err := os.ReadFile(current)
+					info, statErr := os.Stat(current)
+					return err == nil && statErr == nil && strings.Count(string(log), "a warning") == round+1 && info.Mode().Perm()&0o100 != 0
+				})
+			}
+		})
+	}
+}
+
+// launchdRound starts a bridge, looks at its socket, has it answer, and ends it.
+func launchdRound(t *testing.T, r *realInetd, cmd *exec.Cmd, rest, setting string) {
+	t.Helper()
+	username, group := someUser(t)
+	id, games := ids(t, username, group), ids(t, username, "games")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := false
+	defer func() {
+		if !ended {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	}()
+	eventually(t, "the bridge to listen", func() bool {
+		conn, err := net.Dial("unix", r.addr)
+		if err == nil {
+			err = conn.Close()
+		}
+		return err == nil
+	})
+	info, err := os.Stat(r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stat := info.Sys().(*syscall.Stat_t); info.Mode().Perm() != 0o660 || os.Geteuid() == 0 && (stat.Uid != uint32(id[0]) || stat.Gid != uint32(games[1])) {
+		t.Errorf("the socket is of %d:%d with mode %s", stat.Uid, stat.Gid, info.Mode())
+	}
+	head, body, _ := strings.Cut(askSCGI(t, "unix", r.addr, "/files", "/env.sh/more/path", "a body"), "\r\n\r\n")
+	want := fmt.Sprintf("uid=%d gid=%d dir=%s\nscript=/files/env.sh info=/more/path %s\n%s\na body",
+		id[0], id[1], filepath.Join(r.dir, "cgi"), rest, setting)
+	if !strings.HasPrefix(head, "Status: 200 OK\r\n") || body != want {
+		t.Errorf("the answer is %q\n%q, want\n%q", head, body, want)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("TERM to the process that launchd started: %v", err)
+	}
+	ended = true
 }
 
 // launchdServer says what it is, writes more than a pipe holds, and ends on TERM

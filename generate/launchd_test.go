@@ -101,6 +101,8 @@ func plistsOf(set *fileset.Set) map[string][]byte {
 // launchdGolden is what the property lists of starter-launchd.yaml say, written
 // by hand.
 const launchdGolden = `{
+"local.scgikit.by-uwsgi.plist": {"Label": "local.scgikit.by-uwsgi", "ProgramArguments": ["/usr/local/libexec/scgikit/by-uwsgi"], "UserName": "hello", "InitGroups": true, "Umask": 23,
+  "WorkingDirectory": "/", "RunAtLoad": true, "KeepAlive": true, "ThrottleInterval": 1, "ExitTimeOut": 10},
 "local.scgikit.hello--world.plist": {"Label": "local.scgikit.hello--world", "ProgramArguments": ["/usr/local/bin/scgi-run", "wsgi", "--style=once",
   "--path=/Users/hello/<x>", "--python=/usr/bin/python3", "--directory=/Users/hello/a < b", "--mount=/hello", "--timeout=60s", "--max-body=10485760",
   "--umask=0027", "--limit=core=0", "--env-pass=PATH,LANG,TZ", "hello:app"], "UserName": "hello", "InitGroups": true, "Umask": 23,
@@ -118,6 +120,12 @@ const launchdGolden = `{
   "InitGroups": true, "Umask": 7, "Nice": 10, "WorkingDirectory": "/srv/the shop", "RunAtLoad": true, "KeepAlive": {"SuccessfulExit": false}, "ThrottleInterval": 5, "ExitTimeOut": 90},
 "local.scgikit.shop-2.plist": {"Label": "local.scgikit.shop-2", "ProgramArguments": ["/usr/local/libexec/scgikit/shop-2"], "UserName": "_shop", "GroupName": "_shop",
   "InitGroups": true, "Umask": 7, "Nice": 10, "WorkingDirectory": "/srv/the shop", "RunAtLoad": true, "KeepAlive": {"SuccessfulExit": false}, "ThrottleInterval": 5, "ExitTimeOut": 90},
+"local.scgikit.workers.plist": {"Label": "local.scgikit.workers", "ProgramArguments": ["/usr/local/libexec/scgikit/workers"], "UserName": "hello", "InitGroups": true, "Umask": 23,
+  "Nice": 3, "WorkingDirectory": "/", "RunAtLoad": true, "KeepAlive": true, "ThrottleInterval": 1, "ExitTimeOut": 10},
+"local.scgikit.zygote.plist": {"Label": "local.scgikit.zygote", "ProgramArguments": ["/usr/local/libexec/scgikit/zygote"], "UserName": "hello", "InitGroups": true, "Umask": 23,
+  "WorkingDirectory": "/", "RunAtLoad": true, "KeepAlive": true, "ThrottleInterval": 1, "ExitTimeOut": 10},
+"org.example.stays.plist": {"Label": "org.example.stays", "ProgramArguments": ["/opt/scgikit/start/stays"], "UserName": "_stays", "GroupName": "_app", "InitGroups": true, "Umask": 63, "Nice": -5,
+  "WorkingDirectory": "/", "RunAtLoad": true, "KeepAlive": {"SuccessfulExit": false}, "ThrottleInterval": 5, "ExitTimeOut": 20},
 "org.example.wiki.plist": {"Label": "org.example.wiki", "ProgramArguments": ["/opt/scgikit/start/wiki"], "UserName": "_wiki", "GroupName": "_wiki", "InitGroups": true,
   "Umask": 63, "Nice": -5, "inetdCompatibility": {"Wait": false}, "Sockets": {"Listeners": {"SockType": "stream", "SockPathName": "/usr/local/var/wiki & co/socket", "SockPathMode": 432}}}
 }`
@@ -148,7 +156,7 @@ func awkwardJobs(s, word string) string {
 	return fmt.Sprintf(`apiVersion: scgikit/v1
 name: each
 type: cgi
-run: {user: www}
+run: {mode: per-request, user: www}
 cgi: {script: %[2]s, arguments: [first, %[1]s, ""]}
 listen: {unix: %[3]s, group: www}
 http: {mount: /a}

@@ -87,7 +87,7 @@ func acceptLighttpd(s *Scope, a *appfile.App) diag.List {
 	}
 	if a.Protocol == appfile.AJP {
 		list = append(list, a.Problem("protocol", codeCannotCarry,
-			"lighttpd sends the path of a request decoded and its body without a length, so that an app which speaks AJP decodes the path a second time and does not get the body",
+			"lighttpd leaves the path behind the mount out of what it sends, and the length of a body, so that an app which speaks AJP gets neither",
 			"set protocol: http, which programs that speak AJP speak as well, or leave lighttpd out of targets"))
 	}
 	if a.HTTP.RelativeRedirects == appfile.RedirectsInternal {

@@ -123,6 +123,10 @@ const maxSystemdSeconds = 1e13
 // warning; the numbers are those that it keeps for "none".
 const maxSystemdUser = 31
 
+// nobodyUser is the user that systemd warns of, in the log and in systemd-analyze:
+// NOBODY_USER_NAME in config_parse_user_group_compat.
+const nobodyUser = "nobody"
+
 func (c *systemdCheck) accounts() {
 	a := c.a
 	check := func(field, name string) {
@@ -134,12 +138,22 @@ func (c *systemdCheck) accounts() {
 			c.refuse(field, "systemd takes names without a dot, of at most 31 characters", "use another name, or the number")
 		}
 	}
+	nobody := func(field, name string) {
+		if name == nobodyUser {
+			c.list = append(c.list, a.Warning(field, "nobody-user", "systemd says that this is not safe: nobody is the user of whatever has none",
+				"make a user for the app, as with useradd --system "+a.Name))
+		}
+	}
+	nobody("run.user", a.Run.User)
 	check("run.user", a.Run.User)
 	check("run.group", a.Run.Group)
 	for i, group := range a.Run.SupplementaryGroups {
 		check(fmt.Sprintf("run.supplementary_groups[%d]", i), group)
 	}
 	if systemdListens(a) && a.Addr().Unix != "" {
+		if a.IsSet("listen.user") {
+			nobody("listen.user", a.Listen.User)
+		}
 		check("listen.user", a.Listen.User)
 		check("listen.group", a.Listen.Group)
 	}

@@ -98,6 +98,14 @@ func wayLaunchd(a *appfile.App) Way {
 	if !bridged(a) {
 		return wayOfProgram(a, "scgi-run multilog", a.Instances[0].LogDir())
 	}
+	if residentBridge(a) {
+		w := wayPerRequest("scgi-run", a)
+		w.PerRequest, w.Bridge, w.Logger, w.Log = false, true, "scgi-run multilog", a.Instances[0].LogDir()
+		if f, ok := launchdOwnFolder(a); ok {
+			w.Owner, w.Guard = ownerText(f.User, f.Group), f.String()
+		}
+		return w
+	}
 	w := wayPerRequest(launchdName, a)
 	unix, _ := launchdSocket(a)
 	if unix == nil {

@@ -278,3 +278,14 @@ func option[T any](a *appfile.App, target string, defaults T) T {
 	}
 	return defaults
 }
+
+// longSocket refuses a path of a socket that the kernel takes, and the web server does
+// not, which would refuse all of its configuration for it.
+func longSocket(s *Scope, a *appfile.App, most int) diag.List {
+	for _, addr := range a.Backends() {
+		if n := len(addr.Unix); n > most {
+			return diag.List{a.Problem("listen.unix", codeCannotCarry, fmt.Sprintf("%s takes a path of at most %d bytes for a socket, and %s has %d", s.Target.Name, most, addr.Unix, n), "use a shorter path, or listen.tcp")}
+		}
+	}
+	return nil
+}

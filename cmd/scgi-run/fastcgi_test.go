@@ -223,6 +223,38 @@ func TestFastCGIKept(t *testing.T) {
 	}
 }
 
+// A client that still sends after the answer, and looks for it only then, gets it.
+func TestAnswerWhileSending(t *testing.T) {
+	t.Parallel()
+	s := startResident(t, call{}, "--mount=/", folder(t, map[string]string{"hello": helloScript}))
+	body := strings.Repeat("b", 1<<20)
+	get := []header{{"REQUEST_METHOD", "GET"}, {"SCRIPT_NAME", "/hello"}}
+	post := func(script, length string) []header {
+		return []header{{"REQUEST_METHOD", "POST"}, {"SCRIPT_NAME", script}, {"CONTENT_LENGTH", length}}
+	}
+	for name, tt := range map[string]struct{ before, raw, want string }{
+		"more than announced":           {raw: encode(header{"CONTENT_LENGTH", "3"}, header{"SCGI", "1"}, get[0], get[1]) + body, want: "hello\n"},
+		"more than announced, FastCGI":  {raw: fastcgiRequest(1, false, post("/hello", "3"), body), want: "hello\n"},
+		"refused, behind one on a kept": {before: fastcgiRequest(1, true, get, ""), raw: fastcgiRequest(1, false, post("/none", strconv.Itoa(len(body))), body), want: "Status: 404 "},
+	} {
+		for range 3 { // it depends on who is faster
+			conn := s.connect(t)
+			if tt.before != "" {
+				io.WriteString(conn, tt.before)
+				readAnswer(t, conn)
+			}
+			if _, err := io.WriteString(conn, tt.raw); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if got, err := io.ReadAll(conn); !strings.Contains(string(got), tt.want) || err != nil {
+				t.Errorf("%s: got %.200q, %v", name, got, err)
+			}
+			conn.Close()
+		}
+	}
+	s.stop(t)
+}
+
 // readAnswer reads records up to one that ends a request.
 func readAnswer(t *testing.T, r io.Reader) string {
 	t.Helper()

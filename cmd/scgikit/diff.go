@@ -25,7 +25,10 @@ what is there to what generate would write. Targets are taken as by generate.
 
 With --installed it compares them with the machine instead. Two words then say how
 each file stands: as it was installed (same, edited, removed, never), and as it is
-wanted (same, differs, missing, unwanted).
+wanted (same, differs, missing, unwanted: also of apps that are described no more).
+
+What is damaged, such as the receipt or the marks of a block, is named, and "unclear"; the
+rest is shown.
 
 Exit code: 0 for no differences, 1 for some, 2 for any error.`,
 		Example:           "  scgikit diff\n  scgikit diff nginx --stat",

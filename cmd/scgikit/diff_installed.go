@@ -37,27 +37,32 @@ func (e *env) diffInstalled(ctx context.Context, flags *renderFlags, words []str
 	if err := e.resolve(m, w, host, isRoot(root)); err != nil {
 		return changeFailure(err)
 	}
-	receipt, err := m.Receipt()
+	var bad troubles
+	receipt, err := bad.receipt(m)
 	if err != nil {
 		return changeFailure(err)
 	}
 	if err := e.ofProject(&w.scope, receipt, false); err != nil {
 		return err
 	}
+	if known := e.knownApps(r.project, nil, flags.only); known != nil {
+		w.scope.Gone = w.scope.Undescribed(receipt, known)
+	}
 	request := &install.Request{Want: w.items.Items, Receipt: receipt, Scope: w.scope}
 	snap, err := m.Look(request.Paths())
 	if err != nil {
 		return changeFailure(err)
 	}
-	standing, err := install.Stand(request, snap)
-	if err != nil {
-		return err
-	}
+	standing := install.Stand(request, snap)
+	bad.unclear(standing)
 	list := []difference{}
 	for i := range standing {
 		list = append(list, installedDifference(&standing[i]))
 	}
-	return e.showDifferences(list, r, form)
+	if err := e.showDifferences(list, r, form); err != nil && len(bad.list) == 0 {
+		return err
+	}
+	return bad.tell(e, exitUsage)
 }
 
 // installedDifference shows one file of the machine against what it is to be.
@@ -76,6 +81,10 @@ func installedDifference(s *install.Standing) difference {
 		now, head = "/dev/null", "deleted "+describe(&s.Now)
 	case describe(&s.Now) != describe(&s.Want):
 		head = "old " + describe(&s.Now) + "new " + describe(&s.Want)
+	}
+	if s.Why != "" {
+		d.Diff = visible(fmt.Sprintf("diff %s %s\n%s\n", old, now, s.Why))
+		return d
 	}
 	body := diff.Diff(old, s.Now.Data(), now, s.Want.Data())
 	first, rest, _ := bytes.Cut(body, []byte("\n"))

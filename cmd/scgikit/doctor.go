@@ -156,7 +156,7 @@ func (x *examination) system(host string, o *doctor.Options) (found []doctor.Fin
 	}
 	if host == "" {
 		if host, err = m.Recognise(); err != nil {
-			note(doctor.Warning, "install", err.Error(), "")
+			note(doctor.Error, "install", err.Error(), "mend its owner and mode, or nothing can be installed")
 		}
 	} else if _, ok := install.PlacesOf(host); !ok {
 		return nil, usagef("the families are "+strings.Join(install.Families(), ", "), "there is no family of hosts %q", host)
@@ -164,17 +164,37 @@ func (x *examination) system(host string, o *doctor.Options) (found []doctor.Fin
 	x.report.System.Family = host
 	if places, ok := install.PlacesOf(host); ok {
 		o.Places = asked(&places)
+		unsafePlaces(m, o.Places, note)
 	} else {
 		note(doctor.Warning, "install", "scgikit does not know the places of this host", "name its family: --host "+strings.Join(install.Families(), "|"))
 	}
-	if err := x.receipts(m, note); err != nil {
-		level := doctor.Warning
-		if errors.Is(err, fs.ErrPermission) {
-			level = doctor.Note
-		}
-		note(level, "installed", err.Error(), "what is installed is for root to see")
+	err = x.receipts(m, note)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		note(doctor.Note, "installed", err.Error(), "what is installed is for root to see")
+	case err != nil:
+		note(doctor.Error, "installed", err.Error(), "")
 	}
 	return found, nil
+}
+
+// unsafePlaces finds folders on the way of places that another user could change:
+// nothing is installed through them.
+func unsafePlaces(m *install.Machine, places []doctor.Asked, note func(level doctor.Level, subject, message, hint string)) {
+	var seen []string
+	for _, p := range places {
+		unsafe, ok := errors.AsType[*install.Unsafe](m.Safe(p.Path))
+		switch {
+		case !ok || slices.Contains(seen, unsafe.Path):
+			continue
+		case unsafe.Homebrew:
+			seen = append(seen, unsafe.Path)
+			note(doctor.Note, "install", unsafe.Error(), hintUnsafe(unsafe))
+		default:
+			seen = append(seen, unsafe.Path)
+			note(doctor.Error, "install", unsafe.Error(), "mend its owner and mode, or nothing can be installed through it")
+		}
+	}
 }
 
 // asked are places as doctor looks at them, sorted.
@@ -192,24 +212,26 @@ func asked(places *install.Places) []doctor.Asked {
 
 // receipts says what is installed, and what of it was changed.
 func (x *examination) receipts(m *install.Machine, note func(level doctor.Level, subject, message, hint string)) error {
-	receipt, err := m.Receipt()
+	var bad troubles
+	receipt, err := bad.receipt(m)
 	if err != nil {
 		return err
 	}
-	cut, err := m.Interrupted()
-	if err != nil {
-		return err
-	}
-	if cut != nil {
+	if cut, err := m.Interrupted(); err == nil && cut != nil {
 		note(doctor.Error, "installed", "an earlier run was cut off in the middle: "+cut.Command, "any scgikit install, uninstall or rollback undoes it first")
+	}
+	_, err = m.History()
+	if err := bad.add(err); err != nil {
+		return err
 	}
 	snap, err := m.Look((&install.Request{Receipt: receipt}).Paths())
 	if err != nil {
 		return err
 	}
-	standing, err := receipt.Standing(snap)
-	if err != nil {
-		return err
+	standing := receipt.Standing(snap)
+	bad.unclear(standing)
+	for _, t := range bad.list {
+		note(doctor.Error, "installed", t.Message, t.Hint)
 	}
 	for _, app := range receipt.Apps() {
 		row := doctorAppJSON{App: app}

@@ -71,7 +71,7 @@ the app, there is a drawing for each.`,
 			case cmd.Flags().Changed("format"), cmd.Flags().Changed("target"):
 				return usagef("add --flow", "--format and --target are for --flow")
 			}
-			return e.explain(word)
+			return e.explain(cmd.Context(), word)
 		},
 	}
 	cmd.Flags().BoolVar(&resolved, "resolved", false, "the values of the descriptions here, and their origins")
@@ -143,7 +143,14 @@ func targetsOfField(path string) []*generate.Target {
 	return generate.Targets()
 }
 
-func (e *env) explain(word string) error {
+// isApp reports whether the descriptions here have an app of a name. That they can not
+// be read is no matter of who asks for a word.
+func (e *env) isApp(ctx context.Context, name string) bool {
+	apps, err := e.loadAgain(ctx, nil)
+	return err == nil && slices.ContainsFunc(apps, func(a *appfile.App) bool { return a.Name == name })
+}
+
+func (e *env) explain(ctx context.Context, word string) error {
 	if code, ok := appfile.ExplainCode(word); ok {
 		i := slices.IndexFunc(appfile.Codes(), func(c appfile.Code) bool { return c.Name == word })
 		return e.result(appfile.Codes()[i], func(w io.Writer) error {
@@ -154,8 +161,16 @@ func (e *env) explain(word string) error {
 	text, err := appfile.Explain(word, generate.OptionTypes())
 	if unknown, ok := errors.AsType[*appfile.UnknownFieldError](err); ok {
 		hint := unknown.Hint()
-		if near := diag.Nearest(word, explainable()); near != "" {
+		_, target := generate.Lookup(word)
+		switch near := diag.Nearest(word, explainable()); {
+		case target:
+			hint = fmt.Sprintf("%s is a target: scgikit explain --matrix, or scgikit explain --flow --target %[1]s", word)
+		case e.isApp(ctx, word):
+			hint = fmt.Sprintf("%s is an app: scgikit explain --flow %[1]s, or scgikit explain --resolved %[1]s", word)
+		case near != "":
 			hint = fmt.Sprintf("did you mean %s?", near)
+		case strings.Contains(word, ":"):
+			hint = "a line of a generated file is explained by scgikit explain --from TARGET FILE:LINE"
 		}
 		return usagef(hint, "there is no field or code %q", word)
 	}

@@ -46,6 +46,9 @@ func (e *env) explainFlow(ctx context.Context, flags *flowFlags, word string) er
 	apps := project.Apps
 	if word != "" {
 		a, ok := project.App(word)
+		if _, target := generate.Lookup(word); !ok && target {
+			return failf(exitNoApp, fmt.Sprintf("%s is a target: scgikit explain --flow --target %[1]s", word), "there is no app %q", word)
+		}
 		if !ok {
 			return noApp(word, project)
 		}
@@ -58,6 +61,7 @@ func (e *env) explainFlow(ctx context.Context, flags *flowFlags, word string) er
 			return err
 		}
 		diagrams = append(diagrams, flow.Of(a, targets)...)
+		e.noteFlow(project, a, targets)
 	}
 	if flags.format != "text" && len(diagrams) > 1 {
 		return usagef("name one app, and with --target one target that starts it: "+waysText(diagrams), "one drawing has one way, and there are %d", len(diagrams))
@@ -68,6 +72,22 @@ func (e *env) explainFlow(ctx context.Context, flags *flowFlags, word string) er
 		}
 		return nil
 	})
+}
+
+// noteFlow says of a drawing what it does not show: that nothing starts the app, or that
+// a target refuses what the description says.
+func (e *env) noteFlow(project *appfile.Project, a *appfile.App, targets []*generate.Target) {
+	starts := false
+	for _, t := range targets {
+		starts = starts || t.Kind != generate.WebServer
+		if _, list := new(generate.Renderer).Render(t, project, []*appfile.App{a}); list.HasErrors() {
+			e.say("%s refuses %s as it is described; scgikit generate %[1]s says why", t.Name, a.Name)
+		}
+	}
+	if !starts {
+		e.say("none of the targets starts %s, so the drawing does not show what does", a.Name)
+		e.hint("name what starts it as well, as in --target nginx --target systemd")
+	}
 }
 
 // targetsOfFlow returns the targets that the words name, else those of the app,
@@ -93,6 +113,7 @@ func (e *env) targetsOfFlow(a *appfile.App, words []string) ([]*generate.Target,
 			if asked {
 				return nil, failf(exitInvalid, "", "%s can not run %s: %s", t.Name, a.Name, why)
 			}
+			e.say("%s is left out, because it can not run %s: %s", t.Name, a.Name, why)
 			continue
 		}
 		out = append(out, t)

@@ -74,6 +74,9 @@ configuration is tested (as by nginx -t), services are started, servers read the
 configuration again, and each app's health.path has to be answered by a web server that
 runs at --web.
 
+An app that the project installed and describes no more is taken away with it, but for
+its log; --only leaves such apps alone, and so do --file and SCGIKIT_APPS_DIR.
+
 A file that scgikit did not install is not replaced, nor one that an app of another
 project's folder has, unless that folder is gone or --take-over is given; and one that was
 changed by hand not without --overwrite-local or --keep-local: code 6. What a program of
@@ -108,6 +111,7 @@ type wantedSet struct {
 	project *appfile.Project // nil where there is no description
 	places  install.Places
 	items   *install.Resolved
+	known   []string // every app of the project; nil where a part of it is looked at
 }
 
 // wanted reads the reviewed files, or renders them.
@@ -137,6 +141,12 @@ func (e *env) wanted(ctx context.Context, flags *renderFlags, words []string, re
 	}
 	for _, f := range w.set.Files() {
 		w.scope.Apps = append(w.scope.Apps, f.Apps...)
+	}
+	if render {
+		manifest = nil
+	}
+	if w.known = e.knownApps(w.project, manifest, flags.only); w.known != nil && manifest != nil {
+		w.scope.Apps = append(w.scope.Apps, manifestApps(manifest)...) // also of targets that they do not have any more
 	}
 	slices.Sort(w.scope.Apps)
 	w.scope.Apps = slices.Compact(w.scope.Apps)
@@ -209,6 +219,12 @@ func (e *env) install(ctx context.Context, flags *installFlags, words []string) 
 	if err := e.resolve(c.machine, w, flags.host, c.real); err != nil {
 		return err
 	}
+	if dir := c.machine.Homebrew(); dir != "" {
+		if outside := install.Outside(w.items.Items, dir); len(outside) > 0 {
+			return failf(exitPermission, "install those as root, with sudo; the others without it, as this user",
+				"%s: has files outside of %s, which are root's", strings.Join(outside, ", "), dir)
+		}
+	}
 	c.manual, c.family = w.items.Manual, w.places.Family
 	c.accept = func() error { return e.accepted(ctx, w) }
 	probes, err := probesOf(w, flags.web)
@@ -219,6 +235,7 @@ func (e *env) install(ctx context.Context, flags *installFlags, words []string) 
 		if err := e.ofProject(&w.scope, receipt, flags.take); err != nil {
 			return nil, err
 		}
+		e.takeUndescribed(w, receipt)
 		r := &install.Request{Want: w.items.Items, Receipt: receipt, Scope: w.scope, Local: flags.local(), Live: c.live, Probes: probes}
 		return c.machine.Plan(r)
 	})
@@ -249,7 +266,8 @@ func (e *env) resolve(m *install.Machine, w *wantedSet, host string, real bool) 
 	if w.places, err = e.places(m, host); err != nil {
 		return err
 	}
-	w.items, err = install.Resolve(w.set, w.places, install.Owners{Apply: real})
+	// What is in a user's own prefix belongs to that user.
+	w.items, err = install.Resolve(w.set, w.places, install.Owners{Apply: real && m.Homebrew() == ""})
 	if owner, ok := errors.AsType[*install.OwnerError](err); ok {
 		return failf(exitFailed, "create it, or name another in the description", "%w", owner)
 	}

@@ -3,12 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"syscall"
 
 	"scgikit/internal/install"
 )
@@ -72,9 +70,13 @@ func (c *change) run(ctx context.Context, plan func(*install.Receipt) (*install.
 		return changeFailure(err)
 	}
 	if len(p.Refused) > 0 {
-		return changeFailure(&install.Refusal{Files: p.Refused})
+		return c.refused(p)
 	}
-	if c.flags.dryRun || p.Empty() {
+	purge := c.purge
+	if c.purge = purge && !p.Receipt.Installed(); purge && !c.purge {
+		c.env.say("the receipt and the history stay, because something is installed")
+	}
+	if c.flags.dryRun || p.Empty() && !c.purge {
 		return c.tell(p, 0)
 	}
 	if c.accept != nil {
@@ -98,7 +100,7 @@ func (c *change) run(ctx context.Context, plan func(*install.Receipt) (*install.
 		c.env.say("%s is left: something is in it", dir)
 	}
 	if c.purge {
-		if err := c.machine.Purge(); err != nil {
+		if c.purge, err = c.machine.Purge(); err != nil {
 			return changeFailure(err)
 		}
 	}
@@ -152,7 +154,7 @@ func (c *change) confirm(ctx context.Context, p *install.Plan) error {
 		return nil
 	}
 	if c.mayAsk() {
-		fmt.Fprint(c.env.stderr, visible(lines(p)))
+		fmt.Fprint(c.env.stderr, visible(c.lines(p)))
 		c.shown = true
 	}
 	return c.ask(ctx, strings.Fields(c.command)[0]+" would change this machine")
@@ -187,10 +189,13 @@ func (c *change) ask(ctx context.Context, what string) error {
 }
 
 // lines is a plan as people see it.
-func lines(p *install.Plan) string {
+func (c *change) lines(p *install.Plan) string {
 	var b strings.Builder
 	for i := range p.Actions {
 		b.WriteString(p.Actions[i].String() + "\n")
+	}
+	if c.purge {
+		b.WriteString("forget  " + c.machine.StateDir() + "  (the receipt and the history)\n")
 	}
 	return b.String()
 }
@@ -216,6 +221,7 @@ type changeJSON struct {
 	Transaction int          `json:"transaction"` // 0: nothing was done
 	Actions     []actionJSON `json:"actions"`
 	Unchanged   int          `json:"unchanged"`
+	Purge       bool         `json:"purge"` // the receipt and the history go, too
 	Left        []string     `json:"left"`
 	Manual      []string     `json:"manual"`
 }
@@ -223,7 +229,7 @@ type changeJSON struct {
 // tell is the result.
 func (c *change) tell(p *install.Plan, id int) error {
 	out := changeJSON{
-		Root: c.env.machineRoot(), DryRun: c.flags.dryRun, Transaction: id, Actions: []actionJSON{}, Unchanged: p.Unchanged,
+		Root: c.env.machineRoot(), DryRun: c.flags.dryRun, Transaction: id, Actions: []actionJSON{}, Unchanged: p.Unchanged, Purge: c.purge,
 		Left: append([]string{}, p.Left...), Manual: append([]string{}, c.manual...),
 	}
 	var byHand []string
@@ -242,7 +248,7 @@ func (c *change) tell(p *install.Plan, id int) error {
 		if c.env.settings.LogLevel == "error" || c.shown {
 			return nil
 		}
-		_, err := io.WriteString(w, lines(p))
+		_, err := io.WriteString(w, c.lines(p))
 		return err
 	})
 	for _, file := range p.Left {
@@ -257,47 +263,14 @@ func (c *change) tell(p *install.Plan, id int) error {
 		}
 	}
 	switch {
-	case len(p.Actions) == 0 && id == 0:
+	case c.purge && !c.flags.dryRun:
+		c.env.say("%s done; the receipt and the history are gone as well", plural(len(p.Actions), "action"))
+	case len(p.Actions) == 0 && id == 0 && !c.purge:
 		c.env.say("nothing to do, %d unchanged", p.Unchanged)
 	case c.flags.dryRun:
 		c.env.say("%s would be done, %d unchanged", plural(len(p.Actions), "action"), p.Unchanged)
 	default:
 		c.env.say("%s done, %d unchanged; scgikit rollback %d takes it back", plural(len(p.Actions), "action"), p.Unchanged, id)
-	}
-	return err
-}
-
-// changeFailure gives errors of an install their exit codes.
-func changeFailure(err error) error {
-	if r, ok := errors.AsType[*install.Refusal](err); ok {
-		hint := "move it away, or let it be"
-		switch {
-		case slices.ContainsFunc(r.Files, func(f install.Refused) bool { return f.Other }):
-			hint = "give the app another name, or take it over from there with --take-over"
-		case !slices.ContainsFunc(r.Files, func(f install.Refused) bool { return !f.Local }):
-			hint = "scgikit diff --installed shows it; --overwrite-local replaces it, and rollback has it back; --keep-local leaves it"
-		}
-		return failf(exitRefused, hint, "%w", r)
-	}
-	if rolled, ok := errors.AsType[*install.RolledBack](err); ok && !errors.Is(err, context.Canceled) {
-		return failf(exitRolledBack, "", "%w", rolled)
-	}
-	if unsafe, ok := errors.AsType[*install.Unsafe](err); ok {
-		return failf(exitRefused, "mend its owner and mode: folders that scgikit writes to as root are root's alone", "%w", unsafe)
-	}
-	if busy, ok := errors.AsType[*install.Busy](err); ok {
-		return failf(exitRefused, "wait for it", "%w", busy)
-	}
-	if changed, ok := errors.AsType[*install.Changed](err); ok {
-		return failf(exitRefused, "look again", "%w", changed)
-	}
-	switch {
-	case errors.Is(err, install.ErrNoTransaction):
-		return failf(exitNoApp, "scgikit installed lists what there is", "%w", err)
-	case errors.Is(err, syscall.EROFS):
-		return failf(exitPermission, "", "%w", err)
-	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		return failf(exitPermission, "ask as root, or install below a folder of yours with --root", "%w", err)
 	}
 	return err
 }

@@ -16,8 +16,10 @@ func newInstalledCmd(e *env) *cobra.Command {
 		Use:   "installed",
 		Short: "what was installed, and whether it is as it was installed",
 		Long: `Lists every file, link and block of the receipt: "same" is as it was installed,
-"edited" and "removed" are by hand. Below stand the installs that rollback can take
-back, the newest first. Nothing is written.`,
+"edited" and "removed" are by hand, "kept" is the log of what was taken away. Apps that
+the project here installed and describes no more are named. Below stand the installs that rollback can take
+back, the newest first. A receipt, journal or mark that is damaged is named, and all else is
+shown: code 1. Nothing is written.`,
 		Example:           "  scgikit installed --root /tmp/package",
 		GroupID:           groupApply,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -53,7 +55,8 @@ func (e *env) listInstalled() error {
 		return changeFailure(err)
 	}
 	defer m.Close() //nolint:errcheck // nothing was written
-	receipt, err := m.Receipt()
+	var bad troubles
+	receipt, err := bad.receipt(m)
 	if err != nil {
 		return changeFailure(err)
 	}
@@ -62,12 +65,10 @@ func (e *env) listInstalled() error {
 	if err != nil {
 		return changeFailure(err)
 	}
-	standing, err := receipt.Standing(snap)
-	if err != nil {
-		return changeFailure(err)
-	}
+	standing := receipt.Standing(snap)
+	bad.unclear(standing)
 	history, err := m.History()
-	if err != nil {
+	if err := bad.add(err); err != nil {
 		return changeFailure(err)
 	}
 	files, transactions := []installedJSON{}, []transactionJSON{}
@@ -85,15 +86,23 @@ func (e *env) listInstalled() error {
 		transactions = append(transactions, transactionJSON{j.ID, j.When, j.Command, len(j.Actions)})
 		past = append(past, []string{fmt.Sprint(j.ID), j.When, j.Command})
 	}
-	err = e.result(map[string]any{"files": files, "transactions": transactions}, func(w io.Writer) error {
+	gone := e.undescribed(receipt)
+	err = e.result(map[string]any{"files": files, "transactions": transactions, "undescribed": append([]string{}, gone...), "problems": list(bad.list)}, func(w io.Writer) error {
 		fmt.Fprint(w, columns("", rows))
 		if len(past) > 0 {
 			fmt.Fprint(w, "\n"+columns("", past))
 		}
 		return nil
 	})
-	if len(files) == 0 {
+	if len(files) == 0 && len(bad.list) == 0 {
 		e.say("nothing is installed below %s", e.machineRoot())
 	}
-	return err
+	if len(gone) > 0 {
+		e.say("%s: installed from this project, and described no more", strings.Join(gone, ", "))
+		e.hint("scgikit install all takes it away; scgikit diff --installed shows it")
+	}
+	if err != nil {
+		return err
+	}
+	return bad.tell(e, exitFailed)
 }

@@ -147,7 +147,8 @@ func filesTopic() string {
 
 Written:
   /var/lib/scgikit/receipts.json
-                               what is installed; beside it, what rollback needs
+                               what is installed; beside it, what rollback needs. Of a
+                               user's own Homebrew: PREFIX/var/scgikit/receipts.json
   deploy/TARGET/…              generated files, for review and for your repository
   $XDG_STATE_HOME/scgikit/dev/PROJECT/NAME.log
                                what the apps of dev write; --log-dir chooses another folder
@@ -219,7 +220,8 @@ func securityTopic() string {
     one that was changed by hand; --force overrides the last two.
   - install and uninstall write what their plan shows, and their records below
     /var/lib/scgikit. A folder that another user could change is refused, a file that
-    scgikit did not install is never replaced, and what goes wrong is undone.
+    scgikit did not install is never replaced, and what goes wrong is undone. Records
+    are believed where nobody else could have written them.
   - Equal descriptions give equal bytes: no date, host, user, path or version is
     in a generated file.
   - A secret is a reference to a file in the description, and is never read.

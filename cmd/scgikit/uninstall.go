@@ -22,7 +22,9 @@ files, folders that were made and are empty then. A file that was changed by han
 is left and named, and so is what others put into a folder. Logs go along, unless
 --keep-logs says no. No description is needed.
 
-scgikit rollback takes it back, but for logs; --purge removes what that needs, too.`,
+scgikit rollback takes it back, but for logs; --purge removes what that needs, too,
+then or later. A log that was kept stays in the receipt: uninstall without --keep-logs
+removes it, and an install of the same app goes on with it.`,
 		Example: `  scgikit uninstall nginx --dry-run --root /tmp/package
   scgikit uninstall all --yes --root /tmp/package`,
 		GroupID:           groupApply,
@@ -57,7 +59,11 @@ func (e *env) uninstall(ctx context.Context, flags *changeFlags, words, only []s
 	defer c.close()
 	c.purge = purge
 	return c.run(ctx, func(receipt *install.Receipt) (*install.Plan, error) {
-		if !receipt.Holds(scope) {
+		records, err := c.machine.Records()
+		if err != nil {
+			return nil, err
+		}
+		if !receipt.Holds(scope) && (!purge || !records || receipt.Installed()) {
 			return nil, failf(exitNoApp, "scgikit installed lists what is", "nothing of %s is installed", strings.Join(append(words, only...), ", "))
 		}
 		r := &install.Request{Receipt: receipt, Scope: scope, Local: flags.local(), KeepLogs: keepLogs, Live: c.live}

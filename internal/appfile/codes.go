@@ -281,6 +281,11 @@ var codes = []Code{
 		"",
 	},
 	{
+		"nobody-user", "an app that shares its user with everything that has none",
+		"A warning of systemd, in its own words as well: nobody is whom the kernel shows as the owner of files that belong to no user here, such as those of NFS and of containers, and whom other programs run as that have no user of their own. Each of them could end the app, read its secrets or change its files. Give the app a user of its own.",
+		"",
+	},
+	{
 		"not-carried", "a target does not carry a field",
 		"A warning: the target has nothing like the field, and leaving it out does no harm; or it is in the output, and one of the programs that read that ignores it. It is named so that nobody relies on it.",
 		"",

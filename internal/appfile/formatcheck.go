@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -216,8 +217,13 @@ func validHost(s string) *fault {
 		return nil
 	}
 	if !hostNameSyntax.MatchString(s) || len(s) > 253 {
-		if lower := strings.ToLower(s); hostNameSyntax.MatchString(lower) {
+		switch lower := strings.ToLower(s); {
+		case hostNameSyntax.MatchString(lower):
 			f.hint = "write " + lower
+		case strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII }):
+			f.hint = "write it as browsers send it, in the form that begins with xn--; idn2 NAME prints that"
+		case strings.HasPrefix(s, "["):
+			f.hint = "write an address without brackets"
 		}
 		return f
 	}

@@ -218,6 +218,10 @@ func (l leaf) otherTexts(value string) []string {
 	case "env", "envname", "param", "header", "label":
 		return []string{value + "X"}
 	}
+	if at := strings.LastIndexByte(value, ':') + 1; at < len(value) && strings.Trim(value[at:], "0123456789") == "" {
+		port, _ := strconv.Atoi(value[at:])
+		return []string{value[:at] + strconv.Itoa(port%60000+1000)} // a port, or an address with one
+	}
 	return []string{value + "x", "/scgikit-variant", "scgikit.service"}
 }
 

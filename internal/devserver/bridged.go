@@ -34,6 +34,7 @@ func (s *Server) newBridged(desc *appfile.App, log *appLog) (backend, error) {
 		argv: append([]string{c.ScgiRun}, words...),
 		dir:  "/", // the bridge goes to the script's own folder
 		env:  env.list, umask: int(desc.Run.Umask), log: log,
+		apart: true,
 	}
 	if desc.Type == appfile.TypeWSGI {
 		p.dir = desc.Run.Directory

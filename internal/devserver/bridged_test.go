@@ -3,6 +3,7 @@ package devserver
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -224,22 +225,69 @@ func TestBridgeLeavesNothing(t *testing.T) {
 	s.stop() // it looks for them
 }
 
-// The second time, a bridge is asked again before it is killed: scripts are in
-// process groups of their own, which it alone ends.
+// A bridge that takes longer than it may is asked again before it is killed: scripts are
+// in process groups of their own, which it alone ends.
 func TestBridgeIsAskedAgain(t *testing.T) {
 	desc := bridgedDesc("cgi", "/cgi/")
-	desc.Run.StopTimeout = time.Hour
+	desc.Run.StopTimeout = 20 * time.Millisecond
 	desc.Run.Env = map[string]string{"ASK_TWICE": "1"}
 	s := start(t, desc)
 	s.output.await(t, "| pid ", 1)
 	s.params("/cgi/x") // by now it hears signals
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		s.stop()
-	}()
+	s.stop()
 	s.output.await(t, "| first", 1)
-	close(s.hurry)
-	<-stopped
 	s.output.await(t, "| second", 1)
+}
+
+// askDeaf sends a request that is not answered, to a bridge whose child does not mind
+// TERM. end closes the connection.
+func (s *site) askDeaf() (end func()) {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	io.WriteString(conn, "GET /cgi/silent HTTP/1.1\r\nHost: localhost:8000\r\n\r\n")
+	s.output.await(s.t, "| deaf child", 1)
+	s.output.await(s.t, "| silent", 1)
+	if n := len(s.output.pids()); n != 2 {
+		s.t.Fatalf("%d programs said their numbers", n)
+	}
+	return func() { conn.Close() }
+}
+
+// A script that does not mind TERM ends with dev, also where scgi-run, which is there for
+// one request, has ended by it.
+func TestDeafScriptEnds(t *testing.T) {
+	if _, known := below(os.Getpid()); !known {
+		need.Missing(t, "proc")
+	}
+	app := oneshotDesc("cgi", "/cgi/")
+	app.Run.Env = map[string]string{"DEAF": "child"}
+	s := start(t, app)
+	defer s.askDeaf()()
+	s.stop() // it looks for it
+}
+
+// At a second Control-C a bridge is killed at once, with the scripts in process groups
+// of their own, where the system lists processes.
+func TestBridgeIsKilledAtOnce(t *testing.T) {
+	if _, known := below(os.Getpid()); !known {
+		need.Missing(t, "proc")
+	}
+	for name, desc := range map[string]func(string, string) *appfile.App{"resident": bridgedDesc, "per request": oneshotDesc} {
+		t.Run(name, func(t *testing.T) {
+			app := desc("cgi", "/cgi/")
+			app.Run.StopTimeout = time.Hour
+			app.Run.Env = map[string]string{"DEAF": "1"}
+			s := start(t, app)
+			defer s.askDeaf()()
+			close(s.hurry)
+			began := time.Now()
+			s.stop() // it looks for them
+			if took := time.Since(began); took > againGrace {
+				t.Errorf("the end took %v", took)
+			}
+		})
+	}
 }

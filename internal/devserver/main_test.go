@@ -175,6 +175,9 @@ func bridgedApp() {
 }
 
 func oneshotApp() {
+	if os.Getenv("DEAF") != "" {
+		defer beDeaf()()
+	}
 	if slices.Contains(os.Args, handed) {
 		bridgedApp()
 		return
@@ -184,6 +187,21 @@ func oneshotApp() {
 		io.Reader
 		io.Writer
 	}{os.Stdin, os.Stdout})
+}
+
+// beDeaf takes no TERM any more, unless only its child is to be so, and starts a program
+// that does not either, in a process group of its own. wait waits for that.
+func beDeaf() (wait func()) {
+	if os.Getenv("DEAF") != "child" {
+		signal.Ignore(syscall.SIGTERM)
+	}
+	cmd := exec.Command("/bin/sh", "-c", `trap "" TERM; echo "pid $$" >&2; echo "deaf child" >&2; while :; do sleep 1000; done`)
+	cmd.Stderr, cmd.SysProcAttr = os.Stderr, &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(111)
+	}
+	return func() { _ = cmd.Wait() }
 }
 
 // testApp answers by PATH_INFO; what it does not know it answers with the

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,6 +29,7 @@ type program struct {
 	log   *appLog
 
 	listener *os.File // descriptor 0, with conn nil
+	apart    bool     // what it starts is in process groups of its own
 	obedient bool     // ends what it has started, wherever that went, when it is asked again
 }
 
@@ -41,8 +43,10 @@ type process struct {
 	ok   bool          // after done: status 0
 	logs chan struct{} // closed when the output is read
 
-	obedient bool // as of its program
-	resident bool // it kept running
+	apart    bool  // as of its program
+	obedient bool  // the same
+	resident bool  // it kept running
+	begun    []int // of a program for one request, what it was still running when it was asked to end
 }
 
 // spawner starts programs from one thread.
@@ -109,7 +113,7 @@ func (s *spawner) start(p *program) (*process, error) {
 		read.Close() //nolint:errcheck // nothing was read from it
 		return nil, explain(cmd.Path, err)
 	}
-	proc := &process{pid: cmd.Process.Pid, done: make(chan struct{}), logs: make(chan struct{}), obedient: p.obedient, resident: p.conn == nil}
+	proc := &process{pid: cmd.Process.Pid, done: make(chan struct{}), logs: make(chan struct{}), apart: p.apart, obedient: p.obedient, resident: p.conn == nil}
 	go proc.read(read, p.log)
 	go proc.wait(cmd, read)
 	return proc, nil
@@ -208,6 +212,9 @@ func ending(state *os.ProcessState, err error) (how string, ok bool) {
 // stop asks the whole process group to end and kills it after a time, or when
 // hurry is closed. It returns when the program is reaped and its group is gone.
 func (p *process) stop(signal syscall.Signal, limit time.Duration, hurry <-chan struct{}) {
+	if p.apart && !p.resident {
+		p.begun, _ = below(p.pid)
+	}
 	p.signal(signal)
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -216,16 +223,55 @@ func (p *process) stop(signal syscall.Signal, limit time.Duration, hurry <-chan 
 	case <-timer.C:
 		if p.obedient {
 			p.askAgain()
+		} else if p.apart {
+			p.killBelow()
 		}
 		p.signal(syscall.SIGKILL)
 	case <-hurry:
-		if p.obedient {
+		if p.apart && !p.killBelow() && p.obedient {
 			p.askAgain()
 		}
 		p.signal(syscall.SIGKILL)
 	}
 	<-p.done
 	p.sweep(hurry)
+}
+
+// killBelow kills a program that keeps what it has started in process groups of its
+// own, and all of that, at once. It reports whether the system says what that is.
+func (p *process) killBelow() (known bool) {
+	// What stands still starts nothing that the next look would not find.
+	p.signal(syscall.SIGSTOP)
+	var stopped []int
+	for range looksBelow {
+		pids, known := below(p.pid)
+		if !known {
+			p.signal(syscall.SIGCONT)
+			return false
+		}
+		pids = slices.DeleteFunc(pids, func(pid int) bool { return slices.Contains(stopped, pid) })
+		if len(pids) == 0 {
+			break
+		}
+		signalAll(pids, syscall.SIGSTOP)
+		stopped = append(stopped, pids...)
+	}
+	signalAll(stopped, syscall.SIGKILL)
+	p.signal(syscall.SIGKILL)
+	return true
+}
+
+// killGrace is how long killed processes may take to be gone.
+const killGrace = 2 * time.Second
+
+// looksBelow is how often killBelow looks, where each time there is more.
+const looksBelow = 20
+
+// signalAll sends a signal to processes. One that has ended meanwhile is what was wanted.
+func signalAll(pids []int, s syscall.Signal) {
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, s)
+	}
 }
 
 // againGrace is for what scgi-run does when it is asked twice: scripts and workers
@@ -247,7 +293,8 @@ func (p *process) askAgain() {
 // sweep ends what a program that has ended left behind: workers of a server that
 // crashed would keep its listener. Of one that kept running that is its whole session;
 // what one for a single request has left in the background in another process group
-// it may have left on purpose, as from any super-server.
+// it may have left on purpose, as from any super-server; but not what it was still
+// running, such as a script that does not mind TERM.
 func (p *process) sweep(hurry <-chan struct{}) {
 	if !p.tell(syscall.SIGTERM) {
 		return
@@ -256,37 +303,51 @@ func (p *process) sweep(hurry <-chan struct{}) {
 	defer tick.Stop()
 	limit := time.NewTimer(leftoverGrace)
 	defer limit.Stop()
-	for {
+	for waiting := true; waiting; {
 		select {
 		case <-tick.C:
 			if !p.tell(0) {
 				return
 			}
-			continue
 		case <-limit.C:
+			waiting = false
 		case <-hurry:
+			waiting = false
 		}
-		p.tell(syscall.SIGKILL)
-		return
+	}
+	// What was just being started is found by the next look.
+	limit.Reset(killGrace)
+	for p.tell(syscall.SIGKILL) {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			return
+		}
 	}
 }
 
 // tell sends a signal to all that sweep ends, and reports whether there is any.
 func (p *process) tell(s syscall.Signal) bool {
 	left := p.signal(s)
-	if !p.resident {
+	if !p.resident && len(p.begun) == 0 {
 		return left
 	}
+	if s == syscall.SIGKILL {
+		more, _ := below(p.begun...)
+		p.begun = append(p.begun, more...)
+	}
 	pids, known := inSession(p.pid)
-	if known {
+	switch {
+	case !p.resident:
+		// A number may be another's by now, and nothing else of the session is asked.
+		pids = slices.DeleteFunc(pids, func(pid int) bool { return !slices.Contains(p.begun, pid) })
+		left = left || len(pids) > 0
+	case known:
 		// The group is part of it, but may have members that have ended and that nobody
 		// has waited for.
 		left = len(pids) > 0
 	}
-	for _, pid := range pids {
-		// One that has ended meanwhile is what was wanted.
-		_ = syscall.Kill(pid, s)
-	}
+	signalAll(pids, s)
 	return left
 }
 

@@ -19,6 +19,7 @@ func processAttributes() *syscall.SysProcAttr {
 // Source: proc(5).
 const (
 	statState   = 0
+	statParent  = 1
 	statSession = 3
 )
 
@@ -26,6 +27,31 @@ const (
 // and what that has, also where those in between have ended, but for what has made a
 // session of its own. Where that is not to be had, known is false.
 func inSession(session int) (found []int, known bool) {
+	known = eachProcess(func(pid, _, of int) {
+		if of == session {
+			found = append(found, pid)
+		}
+	})
+	return found, known
+}
+
+// below returns the processes that programs have started and that run, and what those
+// have; not what has lost its parent, which may have been meant to stay.
+func below(programs ...int) (found []int, known bool) {
+	children := make(map[int][]int)
+	known = eachProcess(func(pid, parent, _ int) { children[parent] = append(children[parent], pid) })
+	for _, program := range programs {
+		found = append(found, children[program]...)
+	}
+	for i := 0; i < len(found); i++ {
+		found = append(found, children[found[i]]...)
+	}
+	return found, known
+}
+
+// eachProcess calls see for each process that runs, and reports whether there is a list
+// of them.
+func eachProcess(see func(pid, parent, session int)) (known bool) {
 	paths, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is a right one
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
@@ -34,12 +60,15 @@ func inSession(session int) (found []int, known bool) {
 		}
 		// The name stands in brackets, and may hold any.
 		words := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-		if len(words) <= statSession || string(words[statSession]) != strconv.Itoa(session) || string(words[statState]) == "Z" {
+		if len(words) <= statSession || string(words[statState]) == "Z" {
 			continue
 		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
-			found = append(found, pid)
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		parent, parentErr := strconv.Atoi(string(words[statParent]))
+		session, sessionErr := strconv.Atoi(string(words[statSession]))
+		if err == nil && parentErr == nil && sessionErr == nil {
+			see(pid, parent, session)
 		}
 	}
-	return found, len(paths) > 0
+	return len(paths) > 0
 }

@@ -41,9 +41,10 @@ func (s *Server) speaker(desc *appfile.App) (speaker, error) {
 		return speakUWSGI, nil
 	case appfile.AJP:
 	}
+	// Programs that speak AJP have HTTP for all but the web server in front.
 	return nil, &Problem{
 		Message: fmt.Sprintf("%s speaks %s, and dev speaks scgi, fastcgi, uwsgi and http to apps", desc.Name, desc.Protocol),
-		Hint:    "name the other descriptions as arguments, or set the protocol for this run: --set protocol=scgi",
+		Hint:    "name the other descriptions as arguments; or, where the program speaks http as well, set that for this run: --set protocol=http",
 	}
 }
 

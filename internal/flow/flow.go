@@ -54,11 +54,18 @@ func Of(a *appfile.App, targets []*generate.Target) []Diagram {
 	return out
 }
 
+// noStarter is the title of what starts an app where no target does.
+const noStarter = "starter: none of the targets"
+
 func diagram(a *appfile.App, web []*generate.Target, starter *generate.Target) Diagram {
 	d := Diagram{App: a.Name}
-	way := generate.Way{Listener: "the program"}
-	if starter != nil {
+	ownProgram := a.Type == appfile.TypeServer || a.Type == appfile.TypeWSGI && len(a.Run.Command) > 0
+	way := generate.Way{Listener: "what starts the app"}
+	switch {
+	case starter != nil:
 		d.Starter, way = starter.Name, starter.WayOf(a)
+	case ownProgram:
+		way.Listener = "the program"
 	}
 	d.node("browser", "browser")
 	d.node("web", "web server: "+names(web), webFacts(a)...)
@@ -66,9 +73,16 @@ func diagram(a *appfile.App, web []*generate.Target, starter *generate.Target) D
 	d.edge("browser", "web", "HTTP, "+mountText(a))
 	d.edge("web", "socket", string(a.Protocol))
 	switch {
-	case starter == nil:
+	case starter == nil && ownProgram:
 		d.node("program", programTitle(a), programFacts(a)...)
+		d.node("starter", noStarter)
 		d.edge("socket", "program", "accepts")
+		d.edge("starter", "program", "starts it")
+	case starter == nil:
+		d.node("starter", noStarter)
+		d.node("program", programTitle(a), programFacts(a)...)
+		d.edge("socket", "starter", "accepts")
+		d.edge("starter", "program", "starts scgi-run for it")
 	case way.PerRequest:
 		d.node("starter", starter.Kind.String()+": "+starter.Name)
 		d.node("bridge", "bridge: scgi-run")

@@ -62,7 +62,7 @@ type Options struct {
 func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, error) {
 	r := new(Report)
 	if len(plan.Refused) > 0 {
-		return r, &Refusal{plan.Refused}
+		return r, &Refusal{Files: plan.Refused, Rest: plan.Rest}
 	}
 	if plan.Empty() {
 		return r, nil
@@ -74,14 +74,14 @@ func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, er
 		return r, err
 	}
 	if now.Last != plan.before.Last {
-		return r, &Changed{m.name(path.Join(StateDir, receiptName))}
+		return r, &Changed{m.name(path.Join(m.state, receiptName))}
 	}
 	j, err := m.begin(plan, o.Command)
 	if err != nil {
 		if j == nil {
-			return r, err
+			return r, errors.Join(err, m.unfounded(plan.before))
 		}
-		return r, errors.Join(err, m.drop(j.ID))
+		return r, errors.Join(err, m.dropUndone(j.ID, plan.before))
 	}
 	r.ID = j.ID
 	done := 0
@@ -94,7 +94,7 @@ func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, er
 	}
 	var undo, untold error
 	if err == nil {
-		if err = m.commit(plan, j); err == nil {
+		if err = m.commit(plan, j, r.Left); err == nil {
 			return r, m.trim()
 		}
 		// The receipt may have its name already, and not be on the disk for sure. It
@@ -115,7 +115,7 @@ func (m *Machine) Apply(ctx context.Context, plan *Plan, o Options) (*Report, er
 			err = errors.Join(err, &Changed{name})
 		}
 	}
-	return r, errors.Join(err, m.drop(j.ID))
+	return r, errors.Join(err, m.dropUndone(j.ID, plan.before))
 }
 
 // do carries one action out.
@@ -143,7 +143,7 @@ func (m *Machine) do(ctx context.Context, j *Journal, n int, a *Action, o *Optio
 			return nil // the folder of receipts
 		case a.Op == Mkdir && m.halfMade(a.Path, &now):
 			// Whoever did not get the lock has not come to its mode yet.
-		case !now.equal(&a.Before):
+		case !now.equal(&a.Before), len(a.Blocks) > 0 && now.links > 1:
 			return &Changed{m.name(a.Path)}
 		}
 	}
@@ -155,6 +155,9 @@ func (m *Machine) do(ctx context.Context, j *Journal, n int, a *Action, o *Optio
 		}
 		return m.makeFolder(folder, a.Path, &a.After)
 	case Write:
+		if len(a.Blocks) > 0 {
+			return m.putShared(folder, a.Path, temp, &a.After)
+		}
 		return m.putFile(folder, a.Path, temp, &a.After)
 	case Link:
 		return m.putLink(folder, a.Path, temp, &a.After)
@@ -182,15 +185,20 @@ func (m *Machine) do(ctx context.Context, j *Journal, n int, a *Action, o *Optio
 // halfMade reports whether a folder is one on the way to the lock, as it is between
 // its making and its mode.
 func (m *Machine) halfMade(p string, now *State) bool {
-	rest, onTheWay := strings.CutPrefix(StateDir, p)
-	onTheWay = onTheWay && (rest == "" || rest[0] == '/')
-	return onTheWay && now.Kind == Dir && now.Mode == "0700" && now.UID == m.uid
+	return m.onTheWay(p) && now.Kind == Dir && now.Mode == "0700" && now.UID == m.uid
 }
 
-// commit writes the receipt: from here on the transaction is done.
-func (m *Machine) commit(plan *Plan, j *Journal) error {
+// commit writes the receipt: from here on the transaction is done. Folders that a log
+// has kept stay in it.
+func (m *Machine) commit(plan *Plan, j *Journal, left []string) error {
 	after := *plan.Receipt
 	after.Last = j.ID
+	known := after.entries()
+	for _, e := range plan.before.keptFolders(left) {
+		if known[e.key()] == nil {
+			after.Entries = append(slices.Clone(after.Entries), e)
+		}
+	}
 	return m.writeReceipt(&after)
 }
 
@@ -199,12 +207,12 @@ func (m *Machine) writeReceipt(r *Receipt) error {
 	if err != nil {
 		return err
 	}
-	folder, err := m.folder(StateDir)
+	folder, err := m.folder(m.state)
 	if err != nil {
 		return err
 	}
 	defer folder.Close()
-	return m.record(folder, path.Join(StateDir, receiptName), text)
+	return m.record(folder, path.Join(m.state, receiptName), text)
 }
 
 // trim forgets old transactions.
@@ -315,6 +323,9 @@ func (m *Machine) undoOne(j *Journal, n int, a *Action) error {
 		if err != nil {
 			return err
 		}
+		if len(a.Blocks) > 0 && before.Kind == File {
+			return m.putShared(folder, a.Path, temp, &before)
+		}
 		return m.restore(folder, a.Path, temp, &before)
 	case Clear, Run:
 	}
@@ -372,11 +383,16 @@ func (m *Machine) Interrupted() (*Journal, error) {
 		return nil, err
 	}
 	last := ids[len(ids)-1]
-	if last != r.Last+1 || len(ids) > 1 && ids[len(ids)-2] > r.Last {
-		return nil, fmt.Errorf("%s says that transaction %d was the last one, and there are later ones up to %d: it is not the last receipt; put that back, from a backup",
-			m.name(path.Join(StateDir, receiptName)), r.Last, last)
+	switch {
+	case r.absent && last > 1:
+		return nil, m.lost(fmt.Sprintf("is gone, and there are transactions up to %d", last))
+	case last != r.Last+1 || len(ids) > 1 && ids[len(ids)-2] > r.Last:
+		return nil, m.lost(fmt.Sprintf("says that transaction %d was the last one, and there are later ones up to %d: it is not the last receipt", r.Last, last))
 	}
 	j, err := m.Journal(last)
+	if j != nil && r.absent {
+		return nil, m.lost(fmt.Sprintf("is gone, and transaction %d was done", last))
+	}
 	if j == nil && err == nil {
 		j = &Journal{ID: last, Before: r} // it was cut off before its first change
 	}
@@ -398,5 +414,5 @@ func (m *Machine) Recover(ctx context.Context, o Options) (*Journal, error) {
 	if untold != nil {
 		j.Untold = strings.Split(untold.Error(), "\n")
 	}
-	return j, m.drop(j.ID)
+	return j, m.dropUndone(j.ID, j.Before)
 }

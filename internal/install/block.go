@@ -13,7 +13,8 @@ import (
 //
 // Every byte outside of it is another's.
 
-func blockMarks(app string) (begin, end string) {
+// BlockMarks returns the lines around the block of an app.
+func BlockMarks(app string) (begin, end string) {
 	return "# BEGIN scgikit " + app, "# END scgikit " + app
 }
 
@@ -33,7 +34,7 @@ func (e *BlockError) Error() string {
 // marks, and -1 where there is none. Marks stand alone on their lines; a CR before
 // the line's end is taken along.
 func findBlock(text []byte, p, app string) (begin, end int, err error) {
-	first, last := blockMarks(app)
+	first, last := BlockMarks(app)
 	begin, end = -1, -1
 	for at := 0; at < len(text); {
 		line, _, _ := bytes.Cut(text[at:], []byte("\n"))
@@ -60,7 +61,7 @@ func findBlock(text []byte, p, app string) (begin, end int, err error) {
 
 // blockText returns a block as it stands in a file.
 func blockText(app string, body []byte) []byte {
-	first, last := blockMarks(app)
+	first, last := BlockMarks(app)
 	var b bytes.Buffer
 	b.WriteString(first + "\n")
 	b.Write(body)

@@ -37,6 +37,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if root := os.Getenv(twiceRoot); root != "" {
+		err := twice(root, os.Getenv(twiceBody))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(twiceCode(err))
+	}
 	if dir := os.Getenv(attackDir); dir != "" {
 		if err := attack(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -90,6 +97,16 @@ func crashing(root, change string) error {
 	if _, err := m.Recover(context.Background(), Options{}); err != nil {
 		return err
 	}
+	switch change {
+	case "recover":
+		return nil
+	case "rollback":
+		p, err := m.PlanRollback(2, RefuseLocal, false)
+		if err == nil {
+			_, err = m.Apply(context.Background(), p, Options{Command: change})
+		}
+		return err
+	}
 	receipt, err := m.Receipt()
 	if err != nil {
 		return err
@@ -119,45 +136,53 @@ type crash struct {
 	base, copies  string // the machine before, and where copies of it are made
 	change        string
 	before, after string // trees
+	undone        string // the tree before what was killed
 	points        []point
 }
 
 // point is one call that writes: the n-th of its name.
 type point struct {
-	call string
-	n    int
+	call    string
+	n       int
+	receipt bool // it makes the file that will be the receipt
 }
 
 // writeCalls are the calls that are cut off. Of openat, those that make a file.
 const writeCalls = "openat,mkdirat,write,fchmod,fchown,fsync,renameat,renameat2,unlinkat,symlinkat,linkat,flock"
 
-func newCrash(t *testing.T, first, change string) *crash {
+func newCrash(t *testing.T, of cutOff) *crash {
 	t.Helper()
 	need.Root(t)
-	c := &crash{t: t, strace: need.Program(t, "strace"), self: selftest.Program(t), change: change, copies: folder(t)}
+	c := &crash{t: t, strace: need.Program(t, "strace"), self: selftest.Program(t), change: of.change, copies: folder(t)}
 	_, c.base = machine(t)
-	if first != "" {
+	for _, first := range of.first {
 		if out, err := c.run(c.base, first, nil); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
-	c.before = tree(t, c.base)
-	dir := c.copy()
-	trace := filepath.Join(t.TempDir(), "trace")
-	if out, err := c.run(dir, change, []string{"-y", "-o", trace, "-e", "trace=" + writeCalls}); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if of.killed != "" {
+		c.cut(of.killed)
 	}
-	c.after = tree(t, dir)
-	c.read(trace, dir)
+	c.before = tree(t, c.base)
+	c.points = c.trace()
+	c.after = tree(t, filepath.Join(c.copies, "root"))
 	return c
 }
 
-// read finds the calls of a trace that write below the root.
-func (c *crash) read(trace, dir string) {
+// trace runs the change on a copy of the machine, and returns the calls that write
+// below the root.
+func (c *crash) trace() []point {
+	c.t.Helper()
+	dir := c.copy()
+	trace := filepath.Join(c.t.TempDir(), "trace")
+	if out, err := c.run(dir, c.change, []string{"-y", "-o", trace, "-e", "trace=" + writeCalls}); err != nil {
+		c.t.Fatalf("%v\n%s", err, out)
+	}
 	text, err := os.ReadFile(trace)
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	var points []point
 	// The thread that works is the one with the renames.
 	threads := make(map[string]int)
 	for line := range strings.Lines(string(text)) {
@@ -183,12 +208,13 @@ func (c *crash) read(trace, dir string) {
 		}
 		count[call]++
 		if strings.Contains(line, dir) && (call != "openat" || strings.Contains(line, "O_CREAT")) {
-			c.points = append(c.points, point{call, count[call]})
+			points = append(points, point{call, count[call], call == "openat" && strings.Contains(line, `/lib/scgikit>, ".new"`)})
 		}
 	}
-	if len(c.points) < 20 {
-		c.t.Fatalf("there are only %d points in\n%s", len(c.points), text)
+	if len(points) < 20 {
+		c.t.Fatalf("there are only %d points in\n%s", len(points), text)
 	}
+	return points
 }
 
 // copy returns a copy of the machine before, in the place of the last one.
@@ -280,10 +306,41 @@ func (c *crash) noStray(what, root string) {
 	})
 }
 
-// changes are the changes that are cut off: the first install, one that makes,
-// changes and removes, and uninstalling.
-func changes() map[string][2]string {
-	return map[string][2]string{"first": {"", "one"}, "change": {"one", "two"}, "uninstall": {"one", "none"}}
+// cutOff is a change that is cut off: what was done before it, and where it is what
+// a run undoes, the one that was killed near its end.
+type cutOff struct {
+	first  []string
+	killed string
+	change string
+}
+
+// changes are the first install, one that makes, changes and removes, uninstalling, and
+// going back.
+func changes() map[string]cutOff {
+	return map[string]cutOff{
+		"first":     {change: "one"},
+		"change":    {first: []string{"one"}, change: "two"},
+		"uninstall": {first: []string{"one"}, change: "none"},
+		"rollback":  {first: []string{"one", "two"}, change: "rollback"},
+	}
+}
+
+// cut has the base be a machine on which a change was killed: at its last call before
+// the receipt, so that all of it is to be undone.
+func (c *crash) cut(change string) {
+	c.t.Helper()
+	c.undone = tree(c.t, c.base)
+	c.change = change
+	points := c.trace()
+	last := len(points) - 1
+	for last > 0 && !points[last].receipt {
+		last--
+	}
+	_, _, err := c.inject(c.base, points[last], "signal=KILL")
+	c.change = "recover"
+	if last == 0 || err == nil || tree(c.t, c.base) == c.undone {
+		c.t.Fatalf("%s was not killed at the receipt, call %d of %d: %v", change, last, len(points), err)
+	}
 }
 
 // some are the calls that are tried: with CRASHTEST_ROUNDS all of them, else every
@@ -306,7 +363,7 @@ func TestKilled(t *testing.T) {
 	for name, change := range changes() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCrash(t, change[0], change[1])
+			c := newCrash(t, change)
 			missed := 0
 			points := c.some()
 			for _, p := range points {
@@ -331,6 +388,47 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// TestKilledRecovering kills the run that undoes what was cut off, at the calls that
+// write, and the next one at the same call again. In the end all is as before the change
+// that was killed first.
+func TestKilledRecovering(t *testing.T) {
+	t.Parallel()
+	for name, of := range changes() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCrash(t, cutOff{first: of.first, killed: of.change})
+			if c.after != c.undone {
+				t.Fatalf("recovered:\n%s\nnot\n%s", c.after, c.undone)
+			}
+			missed, points := 0, c.some()
+			for _, p := range points {
+				what := fmt.Sprintf("killed while undoing at %s %d", p.call, p.n)
+				root := c.copy()
+				met := 0
+				for range 2 {
+					out, _, err := c.inject(root, p, "signal=KILL")
+					if err == nil {
+						break // the rest of it has fewer calls
+					}
+					met++
+					if exit, ok := errors.AsType[*exec.ExitError](err); !ok || !killed(exit) {
+						t.Errorf("%s: %v\n%s", what, err, out)
+					}
+					c.whole(what, tree(t, root))
+				}
+				if met == 0 {
+					missed++
+				}
+				c.again(what, root)
+			}
+			if missed > len(points)/20 {
+				t.Errorf("%d of %d calls were not met", missed, len(points))
+			}
+			t.Attr("sum", fmt.Sprintf("undoing %s: killed at %d of %d calls that write, and again", name, len(points)-missed, len(c.points)))
+		})
+	}
+}
+
 // killed reports whether a program was killed: strace ends itself as it did.
 func killed(exit *exec.ExitError) bool {
 	st, ok := exit.Sys().(syscall.WaitStatus)
@@ -347,7 +445,7 @@ func TestFaults(t *testing.T) {
 	for name, change := range changes() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCrash(t, change[0], change[1])
+			c := newCrash(t, change)
 			tried, harmless, missed := 0, 0, 0
 			for i, p := range c.some() {
 				for round := range rounds {
@@ -387,7 +485,7 @@ func TestFaults(t *testing.T) {
 // TestOrderOnDisk reads from a trace that each file is on the disk before it has
 // its name, and its folder behind that: fsync, rename, fsync.
 func TestOrderOnDisk(t *testing.T) {
-	c := newCrash(t, "", "one")
+	c := newCrash(t, cutOff{change: "one"})
 	trace := filepath.Join(t.TempDir(), "trace")
 	root := c.copy()
 	if out, err := c.run(root, "one", []string{"-o", trace, "-e", "trace=fsync,renameat,renameat2,openat,symlinkat"}); err != nil {

@@ -49,6 +49,10 @@ type State struct {
 	data  []byte
 	names []string // of a folder: what is in it, sorted
 	why   string   // of Other: what stands in the way
+
+	links    uint64  // of a file: how many names it has
+	unsafe   *Unsafe // of Other: it was not looked at, because of a folder on the way
+	dangling bool    // of a symlink: it leads to nothing
 }
 
 // Data returns the bytes of a file.

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -15,6 +16,14 @@ import (
 // blogSet is what an app of nginx, inetd and daemontools is.
 func blogSet(t testing.TB, app, body string) *fileset.Set {
 	t.Helper()
+	set, err := blogFiles(app, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func blogFiles(app, body string) (*fileset.Set, error) {
 	set := new(fileset.Set)
 	for _, f := range []fileset.File{
 		{Path: "nginx/" + app + ".location.conf", Mode: 0o644, Data: []byte("# " + body + "\n"), Target: "nginx", Place: "server"},
@@ -29,10 +38,10 @@ func blogSet(t testing.TB, app, body string) *fileset.Set {
 	} {
 		f.Apps = []string{app}
 		if err := set.Add(f); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 	}
-	return set
+	return set, nil
 }
 
 // folder returns a new folder, in memory where there is such a place: the order of
@@ -116,12 +125,22 @@ func run(t testing.TB, m *Machine, r *Request) (*Plan, error) {
 
 func apply(t testing.TB, m *Machine, p *Plan) error {
 	t.Helper()
+	return applyWith(t, m, p, nil)
+}
+
+// applyWith has every step end with an error, where one is given.
+func applyWith(t testing.TB, m *Machine, p *Plan, fails error) error {
+	t.Helper()
 	lock, err := m.Lock()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer lock.Unlock()
-	_, err = m.Apply(t.Context(), p, Options{Command: "install"})
+	o := Options{Command: "install"}
+	if fails != nil {
+		o.Run = func(context.Context, *Step) error { return fails }
+	}
+	_, err = m.Apply(t.Context(), p, o)
 	return err
 }
 

@@ -32,7 +32,9 @@ type Journal struct {
 	Untold []string `json:"-"`
 }
 
-func historyDir(id int) string { return path.Join(StateDir, historyName, fmt.Sprintf("%06d", id)) }
+func (m *Machine) historyDir(id int) string {
+	return path.Join(m.state, historyName, fmt.Sprintf("%06d", id))
+}
 
 func beforeName(n int) string { return fmt.Sprintf("before-%d", n) }
 
@@ -53,7 +55,7 @@ func (m *Machine) Lock() (*Lock, error) {
 		return nil, err
 	}
 	defer folder.Close()
-	p := path.Join(StateDir, lockName)
+	p := path.Join(m.state, lockName)
 	f, err := folder.OpenFile(lockName, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, m.errorAt(p, err)
@@ -87,10 +89,12 @@ func (l *Lock) Unlock() error { return l.file.Close() }
 
 // stateFolder opens the folder of receipts, and makes it.
 func (m *Machine) stateFolder() (*os.Root, error) {
-	for _, d := range []struct {
-		path string
-		mode string
-	}{{"/var", "0755"}, {"/var/lib", "0755"}, {StateDir, "0755"}, {path.Join(StateDir, historyName), "0700"}} {
+	type made struct{ path, mode string }
+	list := []made{{path.Join(m.state, historyName), "0700"}}
+	for p := m.state; p != "/"; p = path.Dir(p) {
+		list = append(list, made{p, "0755"})
+	}
+	for _, d := range slices.Backward(list) {
 		parent, err := m.folder(path.Dir(d.path))
 		if err != nil {
 			return nil, err
@@ -103,7 +107,7 @@ func (m *Machine) stateFolder() (*os.Root, error) {
 			return nil, err
 		}
 	}
-	return m.folder(StateDir)
+	return m.folder(m.state)
 }
 
 // begin writes the journal of a plan, and copies of what it replaces.
@@ -113,12 +117,19 @@ func (m *Machine) begin(plan *Plan, command string) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{ID: id, Command: command, When: time.Now().UTC().Format(time.RFC3339), Actions: plan.Actions, Before: plan.before}
-	history, err := m.folder(path.Join(StateDir, historyName))
+	// A receipt stands before the first journal: one that is gone was lost, and no install
+	// that was cut off.
+	if plan.before.absent {
+		if err := m.writeReceipt(plan.before); err != nil {
+			return nil, err
+		}
+	}
+	history, err := m.folder(path.Join(m.state, historyName))
 	if err != nil {
 		return nil, err
 	}
 	defer history.Close()
-	dir := historyDir(id)
+	dir := m.historyDir(id)
 	if err := m.makeFolder(history, dir, &State{Mode: "0700", UID: -1}); err != nil {
 		return nil, err
 	}
@@ -159,13 +170,13 @@ func (m *Machine) nextID(last int) (int, error) {
 
 // transactions returns the numbers of the folders of history, sorted.
 func (m *Machine) transactions() ([]int, error) {
-	s, err := m.look(path.Join(StateDir, historyName))
+	names, err := m.historyNames()
 	if err != nil {
 		return nil, err
 	}
 	var ids []int
-	for _, name := range s.names {
-		if id, err := strconv.Atoi(name); err == nil && id > 0 && path.Base(historyDir(id)) == name {
+	for _, name := range names {
+		if id, err := strconv.Atoi(name); err == nil && id > 0 && path.Base(m.historyDir(id)) == name {
 			ids = append(ids, id)
 		}
 	}
@@ -175,17 +186,17 @@ func (m *Machine) transactions() ([]int, error) {
 
 // Journal reads the journal of a transaction; nil where there is none.
 func (m *Machine) Journal(id int) (*Journal, error) {
-	p := path.Join(historyDir(id), journalName)
-	s, err := m.look(p)
+	p := path.Join(m.historyDir(id), journalName)
+	s, err := m.lookRecord(p)
 	if err != nil || s.Kind != File {
 		return nil, err
 	}
 	j := new(Journal)
 	if err := json.Unmarshal(s.data, j); err != nil {
-		return nil, fmt.Errorf("%s: %w", m.name(p), err)
+		return nil, m.damaged(p, err)
 	}
 	if j.ID != id || j.Before == nil {
-		return nil, fmt.Errorf("%s: is no journal of transaction %d", m.name(p), id)
+		return nil, m.damaged(p, fmt.Errorf("is no journal of transaction %d", id))
 	}
 	m.expect(j.Before)
 	for n := range j.Actions {
@@ -196,23 +207,25 @@ func (m *Machine) Journal(id int) (*Journal, error) {
 	return j, nil
 }
 
-// History returns the journals of what was done, the newest first.
+// History returns the journals of what was done, the newest first. Where some can not
+// be read it has the others, and the errors of all of those together.
 func (m *Machine) History() ([]*Journal, error) {
 	ids, err := m.transactions()
 	if err != nil {
 		return nil, err
 	}
 	var out []*Journal
+	var bad []error
 	for _, id := range slices.Backward(ids) {
 		j, err := m.Journal(id)
 		if err != nil {
-			return nil, err
+			bad = append(bad, err)
 		}
 		if j != nil {
 			out = append(out, j)
 		}
 	}
-	return out, nil
+	return out, errors.Join(bad...)
 }
 
 // before reads what an action replaced.
@@ -221,13 +234,13 @@ func (m *Machine) before(j *Journal, n int) (State, error) {
 	if s.Kind != File {
 		return s, nil
 	}
-	p := path.Join(historyDir(j.ID), beforeName(n))
-	kept, err := m.look(p)
+	p := path.Join(m.historyDir(j.ID), beforeName(n))
+	kept, err := m.lookRecord(p)
 	if err != nil {
 		return s, err
 	}
 	if kept.Kind != File || kept.SHA256 != s.SHA256 {
-		return s, fmt.Errorf("%s: the copy of %s is damaged", m.name(p), m.name(j.Actions[n].Path))
+		return s, m.damaged(p, fmt.Errorf("the copy of %s is damaged", m.name(j.Actions[n].Path)))
 	}
 	s.data = kept.data
 	return s, nil
@@ -236,7 +249,7 @@ func (m *Machine) before(j *Journal, n int) (State, error) {
 // drop removes a transaction from the history, its journal first: without one it
 // never was.
 func (m *Machine) drop(id int) error {
-	dir := historyDir(id)
+	dir := m.historyDir(id)
 	folder, err := m.folder(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

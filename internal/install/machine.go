@@ -20,9 +20,11 @@ const maxLinks = 40
 
 // Machine is the tree that an install changes: "/", or the folder of --root.
 type Machine struct {
-	dir  string
-	root *os.Root
-	uid  int
+	dir   string
+	root  *os.Root
+	uid   int
+	state string // the folder of receipts
+	brew  string // the prefix of Homebrew whose owner runs this, "" for none
 	// loose are folders of ours that are another user's by design, such as those
 	// that a logger writes to. What is written there can not leave them.
 	loose map[string]bool
@@ -33,6 +35,9 @@ type Machine struct {
 type Unsafe struct {
 	Path string // of the component
 	Why  string
+
+	Homebrew bool // it is its user's by design, for whom it is safe
+	Record   bool // it is a record of scgikit's own, and what is in it is not believed
 
 	theirs bool // it is in a folder that is another user's by design
 }
@@ -46,7 +51,7 @@ func OpenMachine(dir string) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{dir: dir, root: root, uid: os.Geteuid()}
+	m := &Machine{dir: dir, root: root, uid: os.Geteuid(), state: StateDir}
 	info, err := root.Stat(".")
 	if err == nil {
 		err = m.trust(info, "/")
@@ -54,6 +59,7 @@ func OpenMachine(dir string) (*Machine, error) {
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
+	m.homebrew()
 	return m, nil
 }
 
@@ -83,6 +89,8 @@ func (m *Machine) trust(info fs.FileInfo, p string) error {
 		forbidden = 0o002 // a group of one's own is how distributions set users up
 	}
 	switch {
+	case m.uid == 0 && st.Uid != 0 && m.inHomebrew(p):
+		return &Unsafe{Path: m.name(p), Why: fmt.Sprintf("belongs to user %d, as Homebrew has it, who could put a link in the way of root", st.Uid), Homebrew: true}
 	case st.Uid != 0 && int(st.Uid) != m.uid:
 		return &Unsafe{Path: m.name(p), Why: fmt.Sprintf("belongs to user %d, who could put a link in the way", st.Uid)}
 	case info.Mode().Perm()&forbidden != 0:
@@ -211,7 +219,7 @@ func (m *Machine) lookIn(folder *os.Root, p string) (State, error) {
 	}
 	s := State{Mode: modeText(info.Mode())}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		s.UID, s.GID = int(st.Uid), int(st.Gid)
+		s.UID, s.GID, s.links = int(st.Uid), int(st.Gid), uint64(st.Nlink) //nolint:unconvert // other systems have other types
 	}
 	switch kind := info.Mode().Type(); {
 	case kind == fs.ModeSymlink:
@@ -265,7 +273,8 @@ func namesIn(folder *os.Root, name string) ([]string, error) {
 	return names, err
 }
 
-// Look takes a snapshot of paths.
+// Look takes a snapshot of paths. What is behind a folder that is not safe is not
+// looked at, and is Other.
 func (m *Machine) Look(paths []string) (Snapshot, error) {
 	s := make(Snapshot, len(paths))
 	for _, p := range paths {
@@ -273,6 +282,10 @@ func (m *Machine) Look(paths []string) (Snapshot, error) {
 			continue
 		}
 		state, err := m.look(p)
+		if unsafe, ok := errors.AsType[*Unsafe](err); ok {
+			state, err = State{Kind: Other, why: unsafe.Error(), unsafe: unsafe}, nil
+		}
+		state.dangling = err == nil && state.Kind == Symlink && m.dangling(p)
 		if err != nil {
 			return nil, err
 		}
@@ -281,8 +294,30 @@ func (m *Machine) Look(paths []string) (Snapshot, error) {
 	return s, nil
 }
 
+// dangling reports whether a link leads to nothing, or not to a folder. What can not be
+// told is told to whoever goes through it.
+func (m *Machine) dangling(p string) bool {
+	folder, err := m.folder(p)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	}
+	_ = folder.Close() // nothing was written through it
+	return false
+}
+
+// Safe returns *Unsafe for a folder that is not written to, or one on the way to it.
+// One that is not there is as safe as those above it.
+func (m *Machine) Safe(p string) error {
+	folder, err := m.folder(p)
+	if err != nil {
+		return err
+	}
+	return folder.Close()
+}
+
 // Plan looks at what a request is about, and returns what is to be done.
 func (m *Machine) Plan(r *Request) (*Plan, error) {
+	r.State = m.state
 	snap, err := m.Look(r.Paths())
 	if err != nil {
 		return nil, err

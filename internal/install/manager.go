@@ -157,7 +157,7 @@ func (r *Runner) s6(ctx context.Context, s *Step) error {
 			return fmt.Errorf("%s: %s", s.Name, strings.TrimSpace(text))
 		}
 		return waitFor(ctx, startTime, func() error { return s6Up(ctx, s.Name, before) })
-	case Test, Reload, Prove:
+	case Test, Reload, Prove, Forget:
 	}
 	return nil
 }

@@ -138,7 +138,8 @@ func (m *Machine) Recognise() (string, error) {
 		}
 	}
 	for _, brew := range [][2]string{{"/opt/homebrew/etc", "homebrew"}, {"/usr/local/Homebrew", "homebrew-intel"}} {
-		if s, err := m.look(brew[0]); err == nil && s.Kind == Dir {
+		// It is a user's, so that root would not look through it to write there.
+		if info, err := m.root.Stat(strings.TrimPrefix(brew[0], "/")); err == nil && info.IsDir() {
 			return brew[1], nil
 		}
 	}

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -61,27 +62,6 @@ func (a *Action) String() string {
 	return line
 }
 
-// Scope is what a plan is about. Nothing outside of it is touched.
-type Scope struct {
-	Targets []string // nil is every target
-	Apps    []string // nil is every app
-	Project string   // the folder of the descriptions; "" is every project
-	Former  []string // projects whose apps are this one's now
-}
-
-// another reports whether a thing belongs to an app of another project. What was
-// installed before projects were recorded belongs to anyone.
-func (s *Scope) another(e *Entry) bool {
-	return s.Project != "" && e.Project != "" && e.Project != s.Project && !slices.Contains(s.Former, e.Project)
-}
-
-func (s *Scope) holds(e *Entry) bool {
-	if e.Target == "" || s.another(e) || s.Targets != nil && !slices.Contains(s.Targets, e.Target) {
-		return false
-	}
-	return s.Apps == nil || !slices.ContainsFunc(e.Apps, func(a string) bool { return !slices.Contains(s.Apps, a) })
-}
-
 // Local is what is done about files that were changed by hand.
 type Local uint8
 
@@ -98,10 +78,20 @@ type Refused struct {
 	Why   string `json:"why"`
 	Local bool   `json:"local"` // it is ours and was changed by hand
 	Other bool   `json:"other"` // it is of another project
+
+	Targets []string `json:"targets,omitempty"` // of Path that is on the way: whose files are behind it
+	Unsafe  *Unsafe  `json:"-"`                 // why it is not written through
+
+	Edited *Standing `json:"-"` // of what was changed by hand: what stands, and what would
 }
 
 // Refusal says that nothing was done, because something would be lost.
-type Refusal struct{ Files []Refused }
+type Refusal struct {
+	Files []Refused
+	Rest  []string // targets that nothing of it is about, where it is about some targets alone
+
+	Command string // that can be given Rest
+}
 
 // Error names every file.
 func (r *Refusal) Error() string {
@@ -110,9 +100,24 @@ func (r *Refusal) Error() string {
 		lines = append(lines, fmt.Sprintf("%d files are in the way", len(r.Files)))
 	}
 	for _, f := range r.Files {
-		lines = append(lines, f.Path+": "+f.Why)
+		line := f.Path + ": " + f.Why
+		if len(f.Targets) > 0 {
+			line += " (on the way of " + strings.Join(f.Targets, ", ") + ")"
+		}
+		lines = append(lines, line)
 	}
 	return strings.Join(lines, "\n  ")
+}
+
+// Unwrap returns what is not safe.
+func (r *Refusal) Unwrap() []error {
+	var out []error
+	for _, f := range r.Files {
+		if f.Unsafe != nil {
+			out = append(out, f.Unsafe)
+		}
+	}
+	return out
 }
 
 // Plan is what it takes to make the machine as wanted.
@@ -122,6 +127,7 @@ type Plan struct {
 	Unchanged int      // items that are as wanted
 	Left      []string // files that stay although they were to go, or as they are although they were to change
 	Refused   []Refused
+	Rest      []string // where some targets alone are refused: the others
 
 	before *Receipt
 }
@@ -144,10 +150,13 @@ type Request struct {
 	Receipt  *Receipt
 	Scope    Scope
 	Local    Local
-	KeepLogs bool
+	KeepLogs bool    // of services that go; an install takes no log away
 	Live     bool    // the machine runs: its programs are told
 	Probes   []Probe // requests that have to be answered at the end
+	State    string  // the folder of receipts; "" is StateDir
 }
+
+func (r *Request) state() string { return cmp.Or(r.State, StateDir) }
 
 // Paths returns every path that a plan has to know of.
 func (r *Request) Paths() []string {
@@ -157,7 +166,7 @@ func (r *Request) Paths() []string {
 			seen[p] = true
 		}
 	}
-	add(StateDir)
+	add(r.state())
 	for i := range r.Want {
 		add(r.Want[i].Path)
 	}
@@ -181,20 +190,17 @@ func (r *Request) Paths() []string {
 	return out
 }
 
-// runtimeFolders are what supervisors make in the folder of a service.
-//
-// Source: daemontools 0.76 supervise.c, runit 2.1.2 runsv.c, s6 2.11 s6-supervise.c.
-func runtimeFolders() []string { return []string{"supervise", "event"} }
-
 // planner makes one plan.
 type planner struct {
 	*Request
 	snap     Snapshot
 	plan     *Plan
 	recorded map[string]*Entry
-	entries  map[string]Entry // of the receipt to be
-	made     map[string]bool  // folders that the plan makes
-	gone     map[string]bool  // paths that the plan removes
+	entries  map[string]Entry    // of the receipt to be
+	made     map[string]bool     // folders that the plan makes
+	gone     map[string]bool     // paths that the plan removes
+	blocked  map[string]*Refused // by what on the way is not safe, or leads nowhere
+	kept     map[string]bool     // folders of logs that stay, and those on the way to them
 
 	groups
 }
@@ -205,7 +211,7 @@ func NewPlan(r *Request, snap Snapshot) (*Plan, error) {
 	p := &planner{
 		Request: &own, snap: snap, recorded: r.Receipt.entries(),
 		plan:    &Plan{Receipt: &Receipt{Last: r.Receipt.Last, Glued: slices.Clone(r.Receipt.Glued)}, before: r.Receipt},
-		entries: make(map[string]Entry, len(r.Receipt.Entries)), made: make(map[string]bool), gone: make(map[string]bool),
+		entries: make(map[string]Entry, len(r.Receipt.Entries)), made: make(map[string]bool), gone: make(map[string]bool), kept: make(map[string]bool), blocked: make(map[string]*Refused),
 	}
 	for key, e := range p.recorded {
 		p.entries[key] = *e
@@ -228,13 +234,14 @@ func NewPlan(r *Request, snap Snapshot) (*Plan, error) {
 		p.plan.Receipt.Entries = append(p.plan.Receipt.Entries, e)
 	}
 	slices.SortFunc(p.plan.Receipt.Entries, func(a, b Entry) int { return strings.Compare(a.key(), b.key()) })
+	p.unblocked()
 	slices.Sort(p.plan.Left)
 	slices.SortFunc(p.plan.Refused, func(a, b Refused) int { return strings.Compare(a.Path, b.Path) })
 	return p.plan, nil
 }
 
-func (p *planner) refuse(at, why string, local bool) {
-	p.plan.Refused = append(p.plan.Refused, Refused{Path: at, Why: why, Local: local})
+func (p *planner) refuse(at, why string) {
+	p.plan.Refused = append(p.plan.Refused, Refused{Path: at, Why: why})
 }
 
 // items plans what is wanted.
@@ -261,7 +268,7 @@ func (p *planner) mayTake(it *Item) bool {
 	if e.Target == it.Target && slices.ContainsFunc(e.Apps, func(a string) bool { return slices.Contains(it.Apps, a) }) {
 		return true
 	}
-	p.refuse(it.Path, fmt.Sprintf("belongs to %s of %s", e.Target, strings.Join(e.Apps, ", ")), false)
+	p.refuse(it.Path, fmt.Sprintf("belongs to %s of %s", e.Target, strings.Join(e.Apps, ", ")))
 	return false
 }
 
@@ -273,6 +280,8 @@ func (p *planner) item(it *Item) {
 	}
 	why := ""
 	switch {
+	case p.notSafe(&found, it.Target):
+		return
 	case found.equal(&want):
 		p.plan.Unchanged++
 		// What was there before is not ours to remove.
@@ -287,15 +296,15 @@ func (p *planner) item(it *Item) {
 			why = "was removed by hand"
 		}
 	case e == nil:
-		p.refuse(it.Path, foreign(&found, &want), false)
+		p.refuse(it.Path, foreign(&found, &want))
 		return
 	case !p.intact(&found, e):
 		switch {
 		case found.Kind == Other || (found.Kind == Dir) != (want.Kind == Dir):
-			p.refuse(it.Path, foreign(&found, &want), false)
+			p.refuse(it.Path, foreign(&found, &want))
 			return
 		case p.Local == RefuseLocal:
-			p.refuse(it.Path, "was changed by hand since it was installed", true)
+			p.refuseEdited(it.Path, "", "was changed by hand since it was installed", &found, &want)
 			return
 		case p.Local == KeepLocal:
 			p.plan.Left = append(p.plan.Left, it.Path)
@@ -304,7 +313,9 @@ func (p *planner) item(it *Item) {
 			why = "was changed by hand"
 		}
 	}
-	p.parents(it.Path)
+	if !p.parents(it.Path, it.Target) {
+		return
+	}
 	a := Action{Op: Write, Path: it.Path, Before: found, After: want, Target: it.Target, Apps: it.Apps, Why: why}
 	switch want.Kind {
 	case Dir:
@@ -345,13 +356,20 @@ func foreign(found, want *State) string {
 	return "is there, and scgikit did not install it"
 }
 
-// parents plans the folders that a path needs and that are missing.
-func (p *planner) parents(at string) {
+// parents plans the folders that a path needs and that are missing. It is false where
+// a link on the way leads nowhere.
+func (p *planner) parents(at, target string) bool {
 	dir := path.Dir(at)
-	if dir == "/" || p.made[dir] || p.snap[dir].Kind != Absent {
-		return
+	if s := p.snap[dir]; s.dangling {
+		p.nowhere(dir, s.Link, target)
+		return false
 	}
-	p.parents(dir)
+	if dir == "/" || p.made[dir] || p.snap[dir].Kind != Absent {
+		return true
+	}
+	if !p.parents(dir, target) {
+		return false
+	}
 	p.made[dir] = true
 	it := Item{Path: dir}
 	want := State{Kind: Dir, Mode: "0755", Owner: "root:root", UID: -1, GID: -1}
@@ -360,16 +378,17 @@ func (p *planner) parents(at string) {
 	}
 	p.entries[it.key()] = entryOf(&it, &want)
 	p.put = append(p.put, Action{Op: Mkdir, Path: dir, Before: State{Kind: Absent}, After: want})
+	return true
 }
 
 // needState shows the folder of receipts where it is missing: it is made first.
 func (p *planner) needState() {
-	if p.snap[StateDir].Kind != Absent || p.made[StateDir] {
+	if p.snap[p.state()].Kind == Dir || p.made[p.state()] {
 		return
 	}
 	rest := p.put
 	p.put = nil
-	p.parents(path.Join(StateDir, receiptName))
+	p.parents(path.Join(p.state(), receiptName), "")
 	p.put = append(p.put, rest...)
 }
 
@@ -396,8 +415,10 @@ func (p *planner) leftovers() {
 
 func (p *planner) takeAway(e *Entry) {
 	found := p.snap[e.Path]
-	why := ""
+	why := p.Scope.whyGone(e.Apps)
 	switch {
+	case p.notSafe(&found, e.Target):
+		return
 	case found.Kind == Absent:
 		delete(p.entries, e.key())
 		return
@@ -409,7 +430,7 @@ func (p *planner) takeAway(e *Entry) {
 	case p.Local == OverwriteLocal && (found.Kind == File || found.Kind == Symlink):
 		why = "was changed by hand"
 	case p.Local == RefuseLocal && p.Want != nil:
-		p.refuse(e.Path, "was changed by hand since it was installed, and is not wanted any more", true)
+		p.refuseEdited(e.Path, "", "was changed by hand since it was installed, and is not wanted any more", &found, &State{Kind: Absent})
 		return
 	default:
 		// Uninstalling leaves what a person wrote, and forgets it.

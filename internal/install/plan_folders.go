@@ -7,6 +7,11 @@ import (
 	"strings"
 )
 
+// runtimeFolders are what supervisors make in the folder of a service.
+//
+// Source: daemontools 0.76 supervise.c, runit 2.1.2 runsv.c, s6 2.11 s6-supervise.c.
+func runtimeFolders() []string { return []string{"supervise", "event"} }
+
 // folders plans the removal of recorded folders that nothing is in any more.
 func (p *planner) folders() {
 	keep := make(map[string]bool)
@@ -20,7 +25,7 @@ func (p *planner) folders() {
 		if e.Kind == Dir && p.leftToOthers(e) {
 			continue
 		}
-		if e.Kind == Dir && !keep[e.Path] && e.Path != StateDir && (e.Target == "" || p.Scope.holds(e)) {
+		if e.Kind == Dir && !keep[e.Path] && e.Path != p.state() && (e.Target == "" || p.Scope.holds(e)) {
 			dirs = append(dirs, e)
 		}
 	}
@@ -51,25 +56,34 @@ func (p *planner) leftToOthers(e *Entry) bool {
 
 func (p *planner) folder(e *Entry) {
 	found := p.snap[e.Path]
+	// One that others needed may be on the way of another target alone.
+	if found.unsafe != nil && e.Target == "" || p.notSafe(&found, e.Target) {
+		return
+	}
 	if found.Kind != Dir {
 		delete(p.entries, e.key())
 		return
 	}
 	var clear []Action
-	left := ""
+	left, kept := "", false
 	for _, name := range found.names {
 		at := path.Join(e.Path, name)
 		switch {
 		case p.gone[at]:
 		case isServices(e.Target) && slices.Contains(runtimeFolders(), name) && p.snap[at].Kind == Dir:
 			clear = append(clear, Action{Op: Clear, Path: at, Target: e.Target, Apps: e.Apps, Why: "what the supervisor left", Before: p.snap[at], After: State{Kind: Absent}})
-		case e.holdsLogs() && isLogFile(name) && !p.KeepLogs:
+		case e.holdsLogs() && isLogFile(name) && (p.KeepLogs || p.Want != nil), p.kept[at]:
+			kept = true
+		case e.holdsLogs() && isLogFile(name):
 		default:
 			left = name
 		}
 	}
 	switch {
-	case left != "" && e.Target == "":
+	case kept && e.Target != "":
+		p.keepLog(e, clear)
+		return
+	case (left != "" || kept) && e.Target == "":
 		return // another's by now as well; it stays in the receipt
 	case left != "":
 		p.plan.Left = append(p.plan.Left, fmt.Sprintf("%s: holds %s", e.Path, left))
@@ -83,6 +97,34 @@ func (p *planner) folder(e *Entry) {
 	p.finish = append(p.finish, Action{Op: Rmdir, Path: e.Path, Before: found, After: State{Kind: Absent}, Target: e.Target, Apps: e.Apps})
 	p.gone[e.Path] = true
 	delete(p.entries, e.key())
+}
+
+// keepLog leaves a folder of a log, or one on the way to it, in the receipt: the next
+// install has it, or an uninstall that is not to keep it takes it away.
+func (p *planner) keepLog(e *Entry, clear []Action) {
+	p.kept[e.Path] = true
+	p.finish = append(p.finish, clear...)
+	if e.holdsLogs() && !e.Kept {
+		p.plan.Left = append(p.plan.Left, e.Path+": holds the log of "+strings.Join(e.Apps, ", "))
+	}
+	kept := *e
+	kept.Kept = true
+	p.entries[e.key()] = kept
+}
+
+// keptFolders returns the entries of folders that could not be removed because a log
+// is in them, with those on the way to them.
+func (r *Receipt) keptFolders(left []string) []Entry {
+	var out []Entry
+	for i := range slices.Backward(r.Entries) { // sorted by path: what is in a folder comes first
+		e := r.Entries[i]
+		below := slices.ContainsFunc(out, func(k Entry) bool { return path.Dir(k.Path) == e.Path })
+		if e.Kind == Dir && slices.Contains(left, e.Path) && (e.holdsLogs() || below) {
+			e.Kept = e.Target != ""
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // holdsLogs reports whether a folder of ours is one that a logger writes to: it

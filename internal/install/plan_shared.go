@@ -1,6 +1,7 @@
 package install
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -39,8 +40,11 @@ func (p *planner) shared() error {
 
 func (p *planner) sharedFile(at string, items []Item) error {
 	found := p.snap[at]
+	if p.notSafe(&found, items[0].Target) {
+		return nil
+	}
 	if found.Kind != File && found.Kind != Absent {
-		p.refuse(at, foreign(&found, &State{Kind: File}), false)
+		p.refuse(at, foreign(&found, &State{Kind: File}))
 		return nil
 	}
 	a := Action{Op: Write, Path: at, Before: found, After: found, Target: items[0].Target}
@@ -59,13 +63,20 @@ func (p *planner) sharedFile(at string, items []Item) error {
 		}
 		if changed {
 			a.Blocks, a.Apps = append(a.Blocks, items[i].Block), append(a.Apps, items[i].Block)
+			a.Why = p.Scope.whyGone(a.Apps)
 			text = next
 		}
 	}
 	if len(a.Blocks) == 0 {
 		return nil
 	}
-	p.parents(at)
+	if found.links > 1 {
+		p.refuse(at, severalNames(&found))
+		return nil
+	}
+	if !p.parents(at, items[0].Target) {
+		return nil
+	}
 	if p.lastBlock(at) && slices.Contains(p.plan.Receipt.Glued, at) {
 		if p.endsWithBlock(found.data, at) {
 			text = unglued(text)
@@ -90,12 +101,17 @@ func (p *planner) sharedFile(at string, items []Item) error {
 	return nil
 }
 
+// severalNames says why a file with hard links is not replaced.
+func severalNames(s *State) string {
+	return fmt.Sprintf("has %d names (hard links), of which the others would keep the former file; give it one name of its own, as cp and mv do", s.links)
+}
+
 // block plans one block of a shared file.
 func (p *planner) block(text []byte, it *Item) (next []byte, changed bool, err error) {
 	now, there, err := getBlock(text, it.Path, it.Block)
 	if err != nil {
 		if bad, ok := err.(*BlockError); ok { //nolint:errorlint // findBlock returns it as it is
-			p.refuse(it.Path, "the block of "+bad.App+" "+bad.Why, false)
+			p.refuse(it.Path, "the block of "+bad.App+" "+bad.Why)
 			return text, false, nil
 		}
 		return nil, false, err
@@ -111,8 +127,15 @@ func (p *planner) block(text []byte, it *Item) (next []byte, changed bool, err e
 	same := there == (want != nil) && string(now) == string(want)
 	edited := there && !same && (e == nil || e.SHA256 != digest(now))
 	switch {
+	case want == nil && e != nil && e.Stood:
+		// It was there, as it was wanted, before the first install.
+		if there {
+			p.plan.Left = append(p.plan.Left, it.Path+": the block of "+it.Block)
+		}
+		delete(p.entries, it.key())
+		return text, false, nil
 	case edited && e == nil:
-		p.refuse(it.Path, "has a block of "+it.Block+" that scgikit did not install", false)
+		p.refuse(it.Path, "has a block of "+it.Block+" that scgikit did not install")
 		return text, false, nil
 	case edited && (p.Local == KeepLocal || p.Want == nil && p.Local == RefuseLocal):
 		p.plan.Left = append(p.plan.Left, it.Path+": the block of "+it.Block)
@@ -121,7 +144,11 @@ func (p *planner) block(text []byte, it *Item) (next []byte, changed bool, err e
 		}
 		return text, false, nil
 	case edited && p.Local == RefuseLocal:
-		p.refuse(it.Path, "the block of "+it.Block+" was changed by hand since it was installed", true)
+		s := State{Kind: Absent}
+		if want != nil {
+			s = blockState(want)
+		}
+		p.refuseEdited(it.Path, it.Block, "the block of "+it.Block+" was changed by hand since it was installed", new(blockState(now)), &s)
 		return text, false, nil
 	}
 	if want == nil {
@@ -129,7 +156,9 @@ func (p *planner) block(text []byte, it *Item) (next []byte, changed bool, err e
 	} else {
 		s := it.Want
 		s.SHA256 = digest(want)
-		p.entries[it.key()] = entryOf(it, &s)
+		entry := entryOf(it, &s)
+		entry.Stood = same && (e == nil || e.Stood)
+		p.entries[it.key()] = entry
 	}
 	if same {
 		p.plan.Unchanged++

@@ -39,6 +39,7 @@ type Entry struct {
 
 	Project string `json:"project,omitempty"` // the folder of the descriptions it is from
 	Stood   bool   `json:"stood,omitempty"`   // it was there, as it was wanted, before the first install
+	Kept    bool   `json:"kept,omitempty"`    // a log, or a folder on the way to one, that outlived what wrote it
 }
 
 func (e *Entry) key() string { return e.Path + "\x00" + e.Block }
@@ -60,6 +61,8 @@ type Receipt struct {
 	Last    int      `json:"last"`            // the transaction that wrote it
 	Glued   []string `json:"glued,omitempty"` // shared files whose last line got its end from us
 	Entries []Entry  `json:"entries"`
+
+	absent bool // there is no such file
 }
 
 // entries returns the receipt by path and block.
@@ -71,11 +74,14 @@ func (r *Receipt) entries() map[string]*Entry {
 	return out
 }
 
-// Apps returns the apps of the receipt, sorted.
+// Apps returns the apps of the receipt, sorted. One of which a log alone is left is
+// none of them.
 func (r *Receipt) Apps() []string {
 	var out []string
 	for i := range r.Entries {
-		out = append(out, r.Entries[i].Apps...)
+		if !r.Entries[i].Kept {
+			out = append(out, r.Entries[i].Apps...)
+		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
@@ -130,19 +136,17 @@ func decodeReceipt(text []byte) (*Receipt, error) {
 
 // Receipt reads the receipt; without one nothing is installed.
 func (m *Machine) Receipt() (*Receipt, error) {
-	p := path.Join(StateDir, receiptName)
-	s, err := m.look(p)
+	p := path.Join(m.state, receiptName)
+	s, err := m.lookRecord(p)
 	switch {
 	case err != nil:
 		return nil, err
 	case s.Kind == Absent:
-		return new(Receipt), nil
-	case s.Kind != File:
-		return nil, &Unsafe{Path: m.name(p), Why: "is no file"}
+		return &Receipt{absent: true}, nil
 	}
 	r, err := decodeReceipt(s.data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", m.name(p), err)
+		return nil, m.lost("is damaged: " + err.Error())
 	}
 	m.expect(r)
 	return r, nil
@@ -178,34 +182,50 @@ func (r *Receipt) Holds(s Scope) bool {
 	return slices.ContainsFunc(r.Entries, func(e Entry) bool { return s.holds(&e) })
 }
 
-// Purge removes the receipt and the history where nothing is installed any more.
-// The lock must be held.
-func (m *Machine) Purge() error {
+// Installed reports whether anything is, be it a log alone.
+func (r *Receipt) Installed() bool {
+	return slices.ContainsFunc(r.Entries, func(e Entry) bool { return e.Target != "" })
+}
+
+// Records reports whether there is a receipt or a history to purge.
+func (m *Machine) Records() (bool, error) {
+	for _, name := range []string{receiptName, historyName} {
+		s, err := m.look(path.Join(m.state, name))
+		if err != nil || s.Kind != Absent {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// Purge removes the receipt and the history where nothing is installed any more,
+// and reports whether it did. The lock must be held.
+func (m *Machine) Purge() (done bool, err error) {
 	r, err := m.Receipt()
-	if err != nil || slices.ContainsFunc(r.Entries, func(e Entry) bool { return e.Target != "" }) {
-		return err
+	if err != nil || r.Installed() {
+		return false, err
 	}
 	ids, err := m.transactions()
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, id := range ids {
 		if err := m.drop(id); err != nil {
-			return err
+			return false, err
 		}
 	}
-	if err := m.clear(path.Join(StateDir, historyName), func(string) bool { return false }, true); err != nil {
-		return err
+	if err := m.clear(path.Join(m.state, historyName), func(string) bool { return false }, true); err != nil {
+		return false, err
 	}
-	if err := m.clear(StateDir, func(name string) bool { return name == receiptName || name == lockName }, true); err != nil {
-		return err
+	if err := m.clear(m.state, func(name string) bool { return name == receiptName || name == lockName }, true); err != nil {
+		return false, err
 	}
 	for i := len(r.Entries) - 1; i >= 0; i-- { // folders that were made for it
-		if e := &r.Entries[i]; e.Kind == Dir && strings.HasPrefix(StateDir, e.Path+"/") {
+		if e := &r.Entries[i]; e.Kind == Dir && e.Path != m.state && m.onTheWay(e.Path) {
 			if err := m.clear(e.Path, func(string) bool { return false }, true); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
-	return nil
+	return true, nil
 }

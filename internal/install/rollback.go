@@ -18,7 +18,7 @@ func (m *Machine) PlanRollback(id int, local Local, live bool) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	history, err := m.History()
+	history, err := m.since(id)
 	if err != nil {
 		return nil, err
 	}
@@ -36,9 +36,42 @@ func (m *Machine) PlanRollback(id int, local Local, live bool) (*Plan, error) {
 		}
 	}
 	was := *history[at].Before
+	was.Entries = slices.Clone(was.Entries)
+	known := was.entries()
+	for _, e := range receipt.Entries { // folders that the history still is in
+		if m.onTheWay(e.Path) && known[e.key()] == nil {
+			was.Entries = append(was.Entries, e)
+		}
+	}
 	b.plan.Receipt = &was
 	return b.plan, b.actions()
 }
+
+// since returns the journals down to one, or with zero the last one, the newest first.
+// One before them that is damaged does not matter.
+func (m *Machine) since(id int) ([]*Journal, error) {
+	ids, err := m.transactions()
+	if err != nil {
+		return nil, err
+	}
+	var out []*Journal
+	for _, n := range slices.Backward(ids) {
+		if n < id || id == 0 && len(out) > 0 {
+			break
+		}
+		j, err := m.Journal(n)
+		if err != nil {
+			return nil, err
+		}
+		if j != nil {
+			out = append(out, j)
+		}
+	}
+	return out, nil
+}
+
+// onTheWay reports whether a folder is that of receipts, or one that it is in.
+func (m *Machine) onTheWay(p string) bool { return p == m.state || strings.HasPrefix(m.state, p+"/") }
 
 // back collects what a rollback changes.
 type back struct {
@@ -92,6 +125,12 @@ func (b *back) actions() error {
 	var unlink, dirs, puts, links, removes, rmdirs []Action
 	for _, p := range b.order {
 		now, target, info := snap[p], b.target[p], b.info[p]
+		if u := now.unsafe; u != nil {
+			if !slices.ContainsFunc(b.plan.Refused, func(r Refused) bool { return r.Path == u.Path }) {
+				b.plan.Refused = append(b.plan.Refused, Refused{Path: u.Path, Why: u.Why, Unsafe: u})
+			}
+			continue
+		}
 		a := Action{Path: p, Before: now, After: target, Target: info.Target, Apps: info.Apps, Blocks: info.Blocks}
 		if len(info.Blocks) > 0 {
 			if a.After, err = b.shared(&a); err != nil {
@@ -101,10 +140,14 @@ func (b *back) actions() error {
 		if now.equal(&a.After) {
 			continue
 		}
+		if len(a.Blocks) > 0 && now.links > 1 {
+			b.plan.Refused = append(b.plan.Refused, Refused{Path: p, Why: severalNames(&now)})
+			continue
+		}
 		if b.edited(&a) {
 			switch b.local {
 			case RefuseLocal:
-				b.plan.Refused = append(b.plan.Refused, Refused{Path: p, Why: "was changed by hand since it was installed", Local: true})
+				b.plan.Refused = append(b.plan.Refused, edited(p, "", "was changed by hand since it was installed", &a.Before, &a.After))
 				continue
 			case KeepLocal:
 				b.plan.Left = append(b.plan.Left, p)
@@ -132,7 +175,7 @@ func (b *back) actions() error {
 			dirs = append(dirs, a)
 		case Absent:
 			switch {
-			case now.Kind == Dir && p == StateDir:
+			case now.Kind == Dir && b.m.onTheWay(p):
 			case now.Kind == Dir:
 				a.Op = Rmdir
 				rmdirs = append(rmdirs, b.clears(p, &now, info.Target)...)
@@ -190,6 +233,9 @@ func isServiceLink(a *Action) bool {
 // block of ours.
 func (b *back) edited(a *Action) bool {
 	last := b.last[a.Path]
+	if a.Before.Kind == Dir && last.Kind == Absent {
+		return false // a folder that was not empty when it was to go
+	}
 	if len(a.Blocks) == 0 {
 		return !a.Before.equal(&last) && (a.Before.Kind != Dir || last.Kind != Dir)
 	}

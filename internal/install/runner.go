@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -66,6 +65,7 @@ func (r *Runner) Run(ctx context.Context, s *Step) error {
 		return r.restart(ctx, s.Name)
 	case Prove:
 		return r.prove(ctx, s)
+	case Forget: // systemd's alone
 	}
 	return nil
 }
@@ -255,30 +255,6 @@ func (p *Probe) ask(ctx context.Context) error {
 	}
 	if resp.StatusCode < p.Low || resp.StatusCode > p.High {
 		return fmt.Errorf("%s: the answer to %s is %d", p.App, p.Path, resp.StatusCode)
-	}
-	return nil
-}
-
-// systemctl tells systemd.
-//
-// Source: https://www.freedesktop.org/software/systemd/man/systemctl.html
-// ("enable --now" does not restart a unit that runs).
-func (r *Runner) systemctl(ctx context.Context, s *Step) error {
-	program, ok := find("systemctl")
-	if !ok {
-		r.Say("systemctl is not on this machine, so systemd is told nothing")
-		return nil
-	}
-	argv := map[Verb][]string{
-		Reload: {"daemon-reload"}, Start: {"enable", "--now", "--", s.Name},
-		Stop: {"disable", "--now", "--", s.Name}, Restart: {"restart", "--", s.Name},
-	}[s.Verb]
-	if argv == nil {
-		return nil
-	}
-	text, err := output(ctx, append([]string{program}, argv...))
-	if err != nil {
-		return fmt.Errorf("systemctl %s: %s", argv[0], strings.TrimSpace(text))
 	}
 	return nil
 }

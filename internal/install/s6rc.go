@@ -96,7 +96,7 @@ func (r *Runner) s6rc(ctx context.Context, s *Step) error {
 		return s6rcRun(ctx, "s6-svc", "-r", path.Join(live, "servicedirs", s.Name))
 	case Reload:
 		return r.s6rcUpdate(ctx, live, s)
-	case Test, Prove:
+	case Test, Prove, Forget:
 	}
 	return nil
 }

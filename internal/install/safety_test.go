@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -37,7 +36,7 @@ func attempt(t *testing.T, m *Machine) error {
 		return err
 	}
 	if len(p.Refused) > 0 {
-		return &Refusal{p.Refused}
+		return &Refusal{Files: p.Refused}
 	}
 	return apply(t, m, p)
 }
@@ -154,73 +153,6 @@ func TestOtherApps(t *testing.T) {
 	if _, err := run(t, m, request(t, m, set, scopeOf("b"))); err == nil || !strings.Contains(err.Error(), "belongs to nginx of a") {
 		t.Errorf("%v", err)
 	}
-}
-
-// TestTwoAtOnce: of two installs at a time one is refused at once, and the machine
-// is as one of them wants it.
-func TestTwoAtOnce(t *testing.T) {
-	const rounds = 50
-	refused := 0
-	for range rounds {
-		_, dir := machine(t)
-		var group sync.WaitGroup
-		errs := make([]error, 2)
-		for i := range errs {
-			group.Go(func() {
-				m, err := OpenMachine(dir)
-				if err != nil {
-					errs[i] = err
-					return
-				}
-				defer m.Close()
-				places, _ := PlacesOf("debian")
-				resolved, err := Resolve(blogSet(t, "blog", fmt.Sprint("body ", i)), places, Owners{})
-				if err != nil {
-					errs[i] = err
-					return
-				}
-				r := &Request{Want: resolved.Items, Receipt: new(Receipt), Scope: scopeOf("blog")}
-				p, err := m.Plan(r)
-				if err != nil {
-					errs[i] = err
-					return
-				}
-				lock, err := m.Lock()
-				if err != nil {
-					errs[i] = err
-					return
-				}
-				defer lock.Unlock()
-				_, errs[i] = m.Apply(context.Background(), p, Options{Command: "install"})
-			})
-		}
-		group.Wait()
-		text, err := os.ReadFile(filepath.Join(dir, snippet))
-		if err != nil {
-			t.Fatal(err, errs)
-		}
-		won := 0
-		for i, err := range errs {
-			_, busy := errors.AsType[*Busy](err)
-			_, changed := errors.AsType[*Changed](err)
-			_, refusal := errors.AsType[*Refusal](err)
-			switch {
-			case err == nil:
-				won++
-				if string(text) != fmt.Sprintf("# body %d\n", i) {
-					t.Errorf("install %d ended well, and %q stands there", i, text)
-				}
-			case busy, changed, refusal:
-				refused++
-			default:
-				t.Errorf("%v", err)
-			}
-		}
-		if won != 1 {
-			t.Errorf("%d of two ended well: %v", won, errs)
-		}
-	}
-	t.Attr("sum", fmt.Sprintf("%d rounds of two installs at once, %d refused", rounds, refused))
 }
 
 // TestHalfMade: the folders on the way to the lock may be another's that is about to

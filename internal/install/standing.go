@@ -13,61 +13,68 @@ type Standing struct {
 	Target    string
 	Apps      []string
 	Project   string
-	Written   string // "same", "edited", "removed"; "never" where it was not installed
-	Wanted    string // "same", "differs", "missing"; "unwanted" where it is to go
+	Written   string // "same", "edited", "removed"; "never" where it was not installed; "unclear"
+	Wanted    string // "same", "differs", "missing"; "unwanted" where it is to go; "unclear"
+	Why       string // it is unclear
 	Now, Want State
+}
+
+// now finds what stands in the place of an item. Where that can not be told, Why says
+// so, and the others are told.
+func (s *Standing) now(snap Snapshot) {
+	s.Now = snap[s.Path]
+	if s.Now.unsafe != nil {
+		s.Why = s.Now.why
+	}
+	if s.Block == "" || s.Why != "" {
+		return
+	}
+	text, there, err := getBlock(s.Now.data, s.Path, s.Block)
+	s.Now = State{Kind: Absent}
+	if err != nil {
+		s.Why = err.Error()
+	}
+	if there {
+		s.Now = blockState(text)
+	}
 }
 
 // Stand compares without planning anything. What is as it was installed and as it
 // is wanted is left out.
-func Stand(r *Request, snap Snapshot) ([]Standing, error) {
+func Stand(r *Request, snap Snapshot) []Standing {
 	recorded := r.Receipt.entries()
 	wanted := make(map[string]bool)
 	var out []Standing
-	add := func(s Standing, e *Entry) error {
-		s.Now = snap[s.Path]
-		if s.Block != "" {
-			text, there, err := getBlock(s.Now.data, s.Path, s.Block)
-			if err != nil {
-				return err
-			}
-			s.Now = State{Kind: Absent}
-			if there {
-				s.Now = State{Kind: File, data: text, SHA256: digest(text), UID: -1, GID: -1}
-			}
-		}
+	add := func(s Standing, e *Entry) {
+		s.now(snap)
 		s.Written, s.Wanted = written(&s, e), want(&s)
 		if s.Wanted != "same" || s.Written != "same" && s.Written != "never" {
 			out = append(out, s)
 		}
-		return nil
 	}
 	for i := range r.Want {
 		it := &r.Want[i]
 		wanted[it.key()] = true
 		s := Standing{Path: it.Path, Block: it.Block, Target: it.Target, Apps: it.Apps, Want: it.Want}
 		if it.Block != "" {
-			text := blockText(it.Block, it.Want.data)
-			s.Want = State{Kind: File, data: text, SHA256: digest(text), UID: -1, GID: -1}
+			s.Want = blockState(blockText(it.Block, it.Want.data))
 		}
-		if err := add(s, recorded[it.key()]); err != nil {
-			return nil, err
-		}
+		add(s, recorded[it.key()])
 	}
 	for key, e := range recorded {
-		if !wanted[key] && r.Scope.holds(e) {
+		if !wanted[key] && r.Scope.holds(e) && !e.Kept {
 			s := Standing{Path: e.Path, Block: e.Block, Target: e.Target, Apps: e.Apps, Want: State{Kind: Absent}}
-			if err := add(s, e); err != nil {
-				return nil, err
-			}
+			add(s, e)
 		}
 	}
 	slices.SortFunc(out, func(a, b Standing) int { return strings.Compare(a.Path+"\x00"+a.Block, b.Path+"\x00"+b.Block) })
-	return out, nil
+	return out
 }
 
 func written(s *Standing, e *Entry) string {
 	switch {
+	case s.Why != "":
+		return "unclear"
 	case e == nil:
 		return "never"
 	case s.Now.Kind == Absent:
@@ -84,6 +91,8 @@ func written(s *Standing, e *Entry) string {
 
 func want(s *Standing) string {
 	switch {
+	case s.Why != "":
+		return "unclear"
 	case s.Want.Kind == Absent && s.Now.Kind == Absent:
 		return "same"
 	case s.Want.Kind == Absent:
@@ -97,27 +106,22 @@ func want(s *Standing) string {
 }
 
 // Standing returns what is installed, sorted, each with how it stands: "same",
-// "edited" or "removed".
-func (r *Receipt) Standing(snap Snapshot) ([]Standing, error) {
+// "edited", "removed", "unclear" or, of the folder of a log that outlived its service,
+// "kept".
+func (r *Receipt) Standing(snap Snapshot) []Standing {
 	var out []Standing
 	for i := range r.Entries {
 		e := &r.Entries[i]
 		if e.Target == "" {
 			continue
 		}
-		s := Standing{Path: e.Path, Block: e.Block, Target: e.Target, Apps: e.Apps, Project: e.Project, Now: snap[e.Path]}
-		if e.Block != "" {
-			text, there, err := getBlock(s.Now.data, e.Path, e.Block)
-			if err != nil {
-				return nil, err
-			}
-			s.Now = State{Kind: Absent}
-			if there {
-				s.Now = State{Kind: File, SHA256: digest(text)}
-			}
-		}
+		s := Standing{Path: e.Path, Block: e.Block, Target: e.Target, Apps: e.Apps, Project: e.Project}
+		s.now(snap)
 		s.Written = written(&s, e)
+		if e.Kept && s.Written == "same" {
+			s.Written = "kept"
+		}
 		out = append(out, s)
 	}
-	return out, nil
+	return out
 }

@@ -18,6 +18,7 @@ const (
 	Stop    Verb = "stop"    // stop a service and its supervisor, the logger last
 	Restart Verb = "restart" // stop a service, which its supervisor starts again
 	Prove   Verb = "prove"   // a request through the web server is answered
+	Forget  Verb = "forget"  // how a unit that is gone ended
 )
 
 // Step is a program of the machine that is told of a change.
@@ -58,7 +59,12 @@ func (s *Step) undone() *Step {
 	again := *s
 	again.Undo = true
 	switch s.Verb {
+	case Forget:
+		return nil
 	case Stop:
+		if strings.Contains(s.Name, "*") {
+			return nil // instances, which their socket starts
+		}
 		again.Verb = Start
 	case Start:
 		again.Verb = Stop
@@ -167,50 +173,4 @@ func serviceOf(a *Action) string {
 		dir = path.Dir(dir)
 	}
 	return dir
-}
-
-// systemd plans what the manager is told of units that come, change and go.
-func systemd(g *groups, stop, start *[]Action) {
-	step := func(to *[]Action, v Verb, name string, apps []string) {
-		*to = append(*to, Action{Op: Run, Target: "systemd", Apps: apps, Step: &Step{Verb: v, Target: "systemd", Name: name}})
-	}
-	isUnit := func(a *Action) bool {
-		name := path.Base(a.Path)
-		return a.Target == "systemd" && (strings.HasSuffix(name, ".service") || strings.HasSuffix(name, ".socket"))
-	}
-	changed := false
-	var sockets []string
-	for _, a := range g.put {
-		if isUnit(&a) && strings.HasSuffix(a.Path, ".socket") {
-			sockets = append(sockets, strings.TrimSuffix(path.Base(a.Path), ".socket"))
-		}
-	}
-	for _, a := range g.remove {
-		if isUnit(&a) {
-			changed = true
-			if !strings.Contains(path.Base(a.Path), "@") {
-				step(stop, Stop, path.Base(a.Path), a.Apps)
-			}
-		}
-	}
-	var units []Action
-	for _, a := range g.put {
-		if !isUnit(&a) {
-			continue
-		}
-		changed = true
-		name := path.Base(a.Path)
-		switch {
-		case strings.Contains(name, "@"), strings.HasSuffix(name, ".service") && slices.Contains(sockets, strings.TrimSuffix(name, ".service")):
-			// its socket starts it
-		case a.Before.Kind == Absent:
-			step(&units, Start, name, a.Apps)
-		default:
-			step(&units, Restart, name, a.Apps)
-		}
-	}
-	if changed {
-		step(start, Reload, "", nil)
-	}
-	*start = append(*start, units...)
 }

@@ -13,7 +13,7 @@ import (
 func units(t *testing.T, body string) *fileset.Set {
 	t.Helper()
 	set := new(fileset.Set)
-	for _, name := range []string{"blog.socket", "blog.service", "work.service", "once@.service"} {
+	for _, name := range []string{"blog.socket", "blog.service", "work.service", "once.socket", "once@.service"} {
 		f := fileset.File{Path: "systemd/" + name, Mode: 0o644, Data: []byte(body + "\n"), Target: "systemd", Place: "unit", Apps: []string{"blog"}}
 		if err := set.Add(f); err != nil {
 			t.Fatal(err)
@@ -38,7 +38,7 @@ func steps(p *Plan) string {
 func TestSystemd(t *testing.T) {
 	m, dir := machine(t)
 	bin := t.TempDir()
-	if err := os.WriteFile(filepath.Join(bin, "systemctl"), []byte("#!/bin/sh\necho \"$@\" >>"+bin+"/calls\n[ \"$1\" != restart ] || ! rm "+bin+"/refuse 2>/dev/null\n"), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(bin, "systemctl"), []byte("#!/bin/sh\necho \"$@\" >>"+bin+"/calls\n! rm "+bin+"/refuse-$1 2>/dev/null\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
@@ -66,17 +66,31 @@ func TestSystemd(t *testing.T) {
 		}
 		_ = os.Remove(filepath.Join(bin, "calls"))
 	}
-	do(units(t, "one"), "reload, start blog.socket, start work.service", "daemon-reload\nenable --now -- blog.socket\nenable --now -- work.service\n")
-	do(units(t, "two"), "reload, restart blog.socket, restart work.service", "daemon-reload\nrestart -- blog.socket\nrestart -- work.service\n")
+	do(units(t, "one"), "reload, start blog.socket, start once.socket, start work.service", "daemon-reload\nenable --now -- blog.socket\nenable --now -- once.socket\nenable --now -- work.service\n")
+	do(units(t, "two"), "reload, restart blog.socket, restart once.socket, restart work.service", "daemon-reload\nrestart -- blog.socket\nrestart -- once.socket\nrestart -- work.service\n")
 	// What is undone has the manager read the former files first.
-	if err := os.WriteFile(filepath.Join(bin, "refuse"), nil, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(bin, "refuse-restart"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	refused = true
-	do(units(t, "three"), "reload, restart blog.socket, restart work.service", "daemon-reload\nrestart -- blog.socket\ndaemon-reload\nrestart -- blog.socket\n")
+	do(units(t, "three"), "reload, restart blog.socket, restart once.socket, restart work.service", "daemon-reload\nrestart -- blog.socket\ndaemon-reload\nrestart -- blog.socket\n")
 	refused = false
-	do(nil, "stop work.service, stop blog.socket, stop blog.service, reload",
-		"disable --now -- work.service\ndisable --now -- blog.socket\ndisable --now -- blog.service\ndaemon-reload\n")
+	// What goes back while units were to go: the sockets start instances by themselves.
+	if err := os.WriteFile(filepath.Join(bin, "refuse-daemon-reload"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	gone := "stop once.socket, stop blog.socket, stop work.service, stop blog.service, stop once@*.service, reload, " +
+		"forget work.service, forget once@*.service, forget once.socket, forget blog.socket, forget blog.service"
+	stopped := "disable --now -- once.socket\ndisable --now -- blog.socket\ndisable --now -- work.service\ndisable --now -- blog.service\n" +
+		"stop -- once@*.service\ndaemon-reload\n"
+	refused = true
+	do(nil, gone, stopped+"daemon-reload\nenable --now -- blog.service\nenable --now -- work.service\nenable --now -- blog.socket\nenable --now -- once.socket\n")
+	refused = false
+	// How a unit ended that is gone is no reason to have it back.
+	if err := os.WriteFile(filepath.Join(bin, "refuse-reset-failed"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	do(nil, gone, stopped+"reset-failed -- work[.]service\nreset-failed -- once@*[.]service\nreset-failed -- once[.]socket\nreset-failed -- blog[.]socket\nreset-failed -- blog[.]service\n")
 	if _, err := os.Stat(filepath.Join(dir, "etc/systemd")); err == nil {
 		t.Error("folders are left")
 	}

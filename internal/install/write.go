@@ -22,6 +22,24 @@ func tempName(p string, id, n int) string {
 // putFile puts a file in place in one step: it has its owner and mode before it has
 // its name, and its bytes are on the disk before that.
 func (m *Machine) putFile(folder *os.Root, p, temp string, s *State) error {
+	return m.putLike(folder, p, temp, s, nil)
+}
+
+// putShared is putFile for a file that is the machine's: what stands there gives it its
+// extended attributes.
+func (m *Machine) putShared(folder *os.Root, p, temp string, s *State) error {
+	now, err := folder.OpenFile(path.Base(p), os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return m.putFile(folder, p, temp, s)
+	}
+	if err != nil {
+		return m.errorAt(p, err)
+	}
+	defer now.Close() //nolint:errcheck // nothing was written
+	return m.putLike(folder, p, temp, s, now)
+}
+
+func (m *Machine) putLike(folder *os.Root, p, temp string, s *State, like *os.File) error {
 	name := path.Base(temp)
 	if err := m.unlinkIn(folder, temp); err != nil {
 		return err
@@ -32,7 +50,13 @@ func (m *Machine) putFile(folder *os.Root, p, temp string, s *State) error {
 	}
 	_, err = f.Write(s.data)
 	if err == nil {
-		err = m.own(f, s)
+		err = m.chown(f, s)
+	}
+	if err == nil && like != nil {
+		err = keepAttributes(like, f)
+	}
+	if err == nil {
+		err = f.Chmod(s.perm())
 	}
 	if err == nil {
 		err = f.Sync()
@@ -50,12 +74,17 @@ func (m *Machine) putFile(folder *os.Root, p, temp string, s *State) error {
 // own gives an open file its owner and mode. Both go through the descriptor, which
 // no other user can exchange; the mode comes last, because a new owner clears bits.
 func (m *Machine) own(f *os.File, s *State) error {
-	if s.UID >= 0 && (m.uid == 0 || s.UID != m.uid) {
-		if err := f.Chown(s.UID, s.GID); err != nil {
-			return err
-		}
+	if err := m.chown(f, s); err != nil {
+		return err
 	}
 	return f.Chmod(s.perm())
+}
+
+func (m *Machine) chown(f *os.File, s *State) error {
+	if s.UID >= 0 && (m.uid == 0 || s.UID != m.uid) {
+		return f.Chown(s.UID, s.GID)
+	}
+	return nil
 }
 
 func (m *Machine) putLink(folder *os.Root, p, temp string, s *State) error {

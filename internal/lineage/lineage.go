@@ -78,13 +78,28 @@ func Of(p *Project, t *generate.Target, project *appfile.Project, apps, asked []
 			if !concerns(t, v.Path) || v.Path == "protocol" && t.Kind != generate.WebServer {
 				continue
 			}
-			if other := p.render(t, a, slices.Clone(names), v); other != nil {
+			other := p.render(t, []*appfile.App{a}, slices.Clone(names), v)
+			if together := sameServer(apps, a); other == nil && len(together) > 1 && shared(t, v.Path) {
+				other = p.render(t, together, slices.Clone(names), v)
+			}
+			if other != nil {
 				o.compare(other, Field{a, v.Path}, names)
 			}
 		}
 	}
 	o.sort()
 	return o, nil
+}
+
+// shared reports whether apps behind one block of a web server may have to agree on a
+// field.
+func shared(t *generate.Target, path string) bool {
+	return t.Kind == generate.WebServer && (strings.HasPrefix(path, "options.") || strings.HasPrefix(path, "http.host"))
+}
+
+// sameServer returns the apps that have the hosts of one of them.
+func sameServer(apps []*appfile.App, a *appfile.App) []*appfile.App {
+	return slices.DeleteFunc(slices.Clone(apps), func(other *appfile.App) bool { return !slices.Equal(other.HTTP.Host, a.HTTP.Host) })
 }
 
 // concerns reports whether a target says that it carries a field, or where it
@@ -101,15 +116,16 @@ func concerns(t *generate.Target, path string) bool {
 	return ok && got.Support == generate.Carried
 }
 
-// render returns the files of a variant, or nil where it breaks a rule.
-func (p *Project) render(t *generate.Target, a *appfile.App, names []string, v appfile.Variant) *fileset.Set {
-	project := p.variant(a, v)
+// render returns the files of a variant of an app, or of several, or nil where it breaks
+// a rule.
+func (p *Project) render(t *generate.Target, changed []*appfile.App, names []string, v appfile.Variant) *fileset.Set {
+	project := p.variant(changed, v)
 	if project == nil {
 		return nil
 	}
 	if v.Path == "name" {
 		for i, name := range names {
-			if name == a.Name {
+			if name == changed[0].Name {
 				names[i] = newName(v.Sets)
 			}
 		}
@@ -130,15 +146,21 @@ func (p *Project) render(t *generate.Target, a *appfile.App, names []string, v a
 	return set
 }
 
-// variant reads the descriptions with a variant of an app, or returns nil where they
-// do not allow it.
-func (p *Project) variant(a *appfile.App, v appfile.Variant) *appfile.Project {
-	key := a.Name + "\x00" + strings.Join(v.Sets, "\x00")
+// variant reads the descriptions with a variant of apps, or returns nil where they do
+// not allow it.
+func (p *Project) variant(changed []*appfile.App, v appfile.Variant) *appfile.Project {
+	sets := make(map[string][]string)
+	words := slices.Clone(v.Sets)
+	for _, a := range changed {
+		sets[a.Name] = v.Sets
+		words = append(words, a.Name)
+	}
+	key := strings.Join(words, "\x00")
 	if project, known := p.variants[key]; known {
 		return project
 	}
 	loader := p.Loader
-	loader.AppSets = map[string][]string{a.Name: v.Sets}
+	loader.AppSets = sets
 	sources := p.Sources
 	if v.Path == "name" {
 		// A file in apps/ has the name of its app.

@@ -1,6 +1,7 @@
 package nowait
 
 import (
+	"errors"
 	"syscall"
 	"unsafe"
 
@@ -36,9 +37,25 @@ var (
 	interrupted error = syscall.EINTR
 )
 
+// Unblock makes a descriptor one that does not block.
+func Unblock(fd int) error {
+	flags, _, errno := unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
+	if errno == 0 && flags&unix.O_NONBLOCK == 0 {
+		_, _, errno = unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, flags|unix.O_NONBLOCK)
+	}
+	_, err := outcome(0, errno)
+	return err
+}
+
 // Accept takes a connection that has arrived. It does not block, and is closed in
 // programs that are started.
+//
+// Whoever has the same listening socket, from inetd or systemd, can make it one that
+// blocks at any time.
 func Accept(listener int) (fd int, err error) {
+	if err := Unblock(listener); err != nil {
+		return -1, err
+	}
 	r, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 	return outcome(r, errno)
 }
@@ -141,15 +158,34 @@ func Stat(folder int, name string, follow bool) (Status, error) {
 	var st unix.Statx_t
 	for {
 		_, _, errno := unix.RawSyscall6(unix.SYS_STATX, uintptr(folder), uintptr(unsafe.Pointer(path)), uintptr(flags), wanted, uintptr(unsafe.Pointer(&st)), 0)
-		if errno == syscall.EINTR {
+		switch errno {
+		case 0:
+			return Status{
+				Mode: uint32(st.Mode), UID: st.Uid, Inode: st.Ino,
+				Device: unix.Mkdev(st.Dev_major, st.Dev_minor),
+			}, nil
+		case syscall.EINTR:
+		case syscall.ENOSYS, syscall.EPERM:
+			// The kernel is older than 4.11, or a filter of system calls is that knows
+			// only those.
+			return olderStat(folder, name, flags)
+		default:
+			return Status{}, errno
+		}
+	}
+}
+
+// olderStat is Stat without statx(2).
+func olderStat(folder int, name string, flags int) (Status, error) {
+	var st unix.Stat_t
+	for {
+		err := unix.Fstatat(folder, name, &st, flags)
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
-		if _, err := outcome(0, errno); err != nil {
+		if err != nil {
 			return Status{}, err
 		}
-		return Status{
-			Mode: uint32(st.Mode), UID: st.Uid, Inode: st.Ino,
-			Device: unix.Mkdev(st.Dev_major, st.Dev_minor),
-		}, nil
+		return Status{Mode: st.Mode, UID: st.Uid, Inode: st.Ino, Device: uint64(st.Dev)}, nil //nolint:unconvert // the type differs between architectures
 	}
 }

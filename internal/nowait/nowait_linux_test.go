@@ -2,8 +2,13 @@ package nowait
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -79,6 +84,17 @@ func TestAccept(t *testing.T) {
 	if _, err := Accept(listener); !errors.Is(err, unix.EAGAIN) {
 		t.Errorf("nobody has connected: %v", err)
 	}
+	// Somebody else who has the socket makes it one that blocks: for a while here.
+	short := &unix.Timeval{Usec: 1000}
+	if err := errors.Join(unix.SetsockoptTimeval(listener, unix.SOL_SOCKET, unix.SO_RCVTIMEO, short), unix.SetNonblock(listener, false)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Accept(listener); !errors.Is(err, unix.EAGAIN) {
+		t.Errorf("nobody has connected: %v", err)
+	}
+	if flags, err := unix.FcntlInt(uintptr(listener), unix.F_GETFL, 0); flags&unix.O_NONBLOCK == 0 || err != nil {
+		t.Errorf("it waits, with flags %#x, %v", flags, err)
+	}
 	client, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -97,4 +113,58 @@ func TestAccept(t *testing.T) {
 	if status&unix.O_NONBLOCK == 0 || flags&unix.FD_CLOEXEC == 0 || err != nil {
 		t.Errorf("its flags are %#x and %#x, %v", status, flags, err)
 	}
+}
+
+// Kernels before 4.11 have no statx, and some filters of system calls do not know it.
+func TestStatWithoutStatx(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(dir, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, refused := range []syscall.Errno{unix.ENOSYS, unix.EPERM} {
+		failed := make(chan error)
+		go func() {
+			runtime.LockOSThread() // the filter is for a thread, which ends with this
+			failed <- func() error {
+				if err := withoutStatx(refused); err != nil {
+					return err
+				}
+				for _, follow := range []bool{false, true} {
+					look := os.Lstat
+					if follow {
+						look = os.Stat
+					}
+					info, err := look(filepath.Join(dir, "link"))
+					if err != nil {
+						return err
+					}
+					if got, err := Stat(Here, filepath.Join(dir, "link"), follow); got != StatusOf(info) || err != nil {
+						t.Errorf("follow %v: got %+v, %v, want %+v", follow, got, err, StatusOf(info))
+					}
+				}
+				if _, err := Stat(Here, filepath.Join(dir, "none"), true); !errors.Is(err, unix.ENOENT) {
+					t.Errorf("there is none, and got %v", err)
+				}
+				return nil
+			}()
+		}()
+		if err := <-failed; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// withoutStatx has statx refused to this thread.
+func withoutStatx(refused syscall.Errno) error {
+	program := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the number
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: unix.SYS_STATX},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(refused)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&filter)), 0, 0)
 }

@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Unblock makes a descriptor one that does not block.
+func Unblock(fd int) error { return unix.SetNonblock(fd, true) }
+
 // Recv receives what has arrived at a socket.
 func Recv(fd int, p []byte, flags int) (int, error) {
 	n, _, err := unix.Recvfrom(fd, p, flags|unix.MSG_DONTWAIT)

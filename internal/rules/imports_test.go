@@ -138,6 +138,7 @@ var mayDepend = map[string][]string{
 	"internal/scgi":       {"golang.org/x/sys"},
 	"internal/devserver":  {"golang.org/x/sys"},
 	"internal/deploy":     {"golang.org/x/sys"},
+	"internal/install":    {"golang.org/x/sys"},
 
 	"internal/crashtest":     {"golang.org/x/sys"},
 	"internal/multilogtest":  {"golang.org/x/sys"},

@@ -127,10 +127,17 @@ else:
 server.serve_forever()
 `
 
-// callable is the app that uwsgi has.
+// callable is the app that uwsgi has. Where a file NAME.hold is, it says what process
+// it is, and its variables: uwsgi changes some after its start.
 const callable = `import os
 
+STATE = os.path.join(os.getcwd(), os.environ["MATRIX"])
+
 def application(environ, start_response):
+    if os.path.exists(STATE + ".hold"):
+        with open(STATE + ".new", "wb") as f:
+            f.write(b"%d\n" % os.getpid() + b"\0".join(b"=".join(pair) for pair in os.environb.items()))
+        os.rename(STATE + ".new", STATE + ".pid")
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"hello from " + os.environb[b"MATRIX"] + b"\n"]
 `
@@ -148,6 +155,9 @@ func quoted(value string) string {
 func (a *matrixApp) text(dir string) string {
 	listen := "tcp: " + quoted(a.addr)
 	if path, ok := strings.CutPrefix(a.addr, "unix:"); ok {
+		if a.starter.target == "launchd" {
+			path = strings.Replace(path, filepath.Join(dir, "run"), matrixRun, 1)
+		}
 		listen = "unix: " + quoted(path)
 		if a.form != formProgram {
 			listen += ", group: " + webGroup
@@ -156,7 +166,7 @@ func (a *matrixApp) text(dir string) string {
 	kind := "cgi"
 	run := ""
 	log, web := "", "nginx, lighttpd, apache"
-	if a.starter.init {
+	if a.starter.init || a.starter.target == "launchd" {
 		log = "log: {dir: " + matrixLogs + "/" + a.name + "}\n"
 	}
 	if a.protocol == "ajp" {

@@ -1,6 +1,7 @@
 package servertest
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -20,10 +21,12 @@ import (
 // starter is a program that starts apps, on the way that a matrix tries.
 type starter struct {
 	name     string // of the program
+	keeper   string // what keeps that up in a service folder, where it is no other name of the same
 	target   string
 	resident bool // it keeps programs running that listen themselves
 	init     bool // it has a script for each app, which starts it and comes back
 	networks []string
+	each     bool     // it starts programs for each connection as well
 	options  []string // further settings; see app.text
 	missing  string   // why it can not run here
 }
@@ -41,11 +44,15 @@ func starters() []starter {
 		{name: "runsvdir", target: "runit", resident: true, networks: both, missing: absent("runsvdir", "runsv", "chpst", "svlogd")},
 		{name: "s6-svscan", target: "s6", resident: true, networks: both, missing: absent("s6-svscan", "s6-supervise", "s6-applyuidgid", "s6-log")},
 		{name: "scgikit-supervise", target: "daemontools", resident: true, networks: both, options: []string{"supervisor: scgikit", "logger: scgi-run"}},
+		{name: "tcpserver", keeper: "svscan", target: "daemontools", networks: tcp, options: []string{"listener: tcpserver"}, missing: absent("tcpserver", "svscan", "supervise", "setuidgid", "multilog")},
+		{name: "unixserver", keeper: "runsvdir", target: "runit", networks: []string{"unix"}, options: []string{"listener: unixserver"}, missing: absent("unixserver", "runsvdir", "runsv", "chpst", "svlogd")},
+		{name: "s6-ipcserver", keeper: "s6-svscan", target: "s6", networks: []string{"unix"}, options: []string{"listener: s6-ipcserver"}, missing: absent("s6-ipcserver-socketbinder", "s6-ipcserverd", "s6-svscan", "s6-supervise", "s6-applyuidgid", "s6-log")},
+		{name: "launchd-stand-in", target: "launchd", resident: true, each: true, networks: both, options: []string{"wrapper_dir: WRAPPERS"}},
 		{name: "start-stop-daemon", target: "sysv", resident: true, init: true, networks: both, options: []string{"wrapper_dir: WRAPPERS"}, missing: absent("start-stop-daemon")},
 		{name: "openrc", target: "openrc", resident: true, init: true, networks: both, options: []string{"wrapper_dir: WRAPPERS"}, missing: noOpenRC()},
 	}
 	for i := range all {
-		if s := &all[i]; s.target != "daemontools" && s.target != "runit" && s.target != "s6" && !s.init {
+		if s := &all[i]; s.target != "daemontools" && s.target != "runit" && s.target != "s6" && s.target != "launchd" && !s.init {
 			s.options = append(s.options, "wrapper_dir: WRAPPERS")
 		}
 		all[i].options = append(all[i].options, "scgi_run: SCGIRUN")
@@ -112,7 +119,7 @@ func startMatrix(t *testing.T) *matrix {
 		}
 	}
 	all := starters()
-	port := Ports(t, 8*len(all))
+	port := Ports(t, 10*len(all))
 	for i, s := range all {
 		if s.missing != "" {
 			t.Attr("sum", fmt.Sprintf("%s: not tried: %s", s.name, s.missing))
@@ -147,6 +154,11 @@ func startMatrix(t *testing.T) *matrix {
 			add(formBridge, "fastcgi", "tcp", "bridge-fast")
 			add(formUWSGI, "fastcgi", "unix", "by-uwsgi")
 		}
+		if s.each {
+			for _, network := range s.networks {
+				add(formEach, "scgi", network, "each-"+network)
+			}
+		}
 		m.startApps(t, &s, apps)
 		m.apps = append(m.apps, apps...)
 	}
@@ -175,7 +187,7 @@ func (m *matrix) addGateways(t *testing.T) {
 		t.Fatal(err)
 	}
 	programs.Run(t, dir, "generate", "haproxy", "caddy")
-	m.web = append(m.web, Deployed(t, filepath.Join(dir, "deploy"))...)
+	m.web = append(m.web, m.moved(Deployed(t, filepath.Join(dir, "deploy")))...)
 }
 
 // startApps renders and starts the apps of one starter.
@@ -202,7 +214,7 @@ func (m *matrix) startApps(t *testing.T, s *starter, apps []*matrixApp) {
 	}
 	programs.Run(t, dir, "generate")
 	var files []fileset.File
-	for _, f := range Deployed(t, filepath.Join(dir, "deploy")) {
+	for _, f := range m.moved(Deployed(t, filepath.Join(dir, "deploy"))) {
 		if f.Target == s.target {
 			files = append(files, f)
 		} else {
@@ -218,6 +230,8 @@ func (m *matrix) startApps(t *testing.T, s *starter, apps []*matrixApp) {
 		}
 	case "sysv":
 		m.startInit(t, dir, "${1}"+dir+"/run/", files, nil)
+	case "launchd":
+		m.startLaunchd(t, dir, files)
 	case "openrc":
 		m.startInit(t, dir, "${0}", files, EnterOpenRC)
 	default:
@@ -231,11 +245,9 @@ func (m *matrix) startApps(t *testing.T, s *starter, apps []*matrixApp) {
 				t.Fatal(err)
 			}
 		}
-		argv := []string{s.name}
-		if s.name == "scgikit-supervise" {
-			argv = []string{programs.ScgiRun, "supervise"}
-		} else {
-			argv[0] = need.Program(t, s.name)
+		argv := []string{programs.ScgiRun, "supervise"}
+		if s.name != "scgikit-supervise" {
+			argv = []string{need.Program(t, cmp.Or(s.keeper, s.name))}
 		}
 		supervisetest.Start(t, scan, argv...)
 	}

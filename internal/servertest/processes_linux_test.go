@@ -1,7 +1,9 @@
 package servertest
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"scgikit/internal/fastcgi"
 	"scgikit/internal/scgi"
 )
 
@@ -21,13 +24,13 @@ func (m *matrix) compareProcesses(t *testing.T) {
 		t.Run(a.name, func(t *testing.T) {
 			switch a.form {
 			case formProgram:
-				m.compareProcess(t, a, residentOf(t, a))
-				return
+				m.compareProcess(t, a, residentOf(t, a), "")
 			case formUWSGI:
-				return // TestUWSGI of scgi-run asks the app itself
+				pid, environ := m.workerOf(t, a)
+				m.compareProcess(t, a, pid, environ)
 			case formEach, formBridge:
+				m.withRequest(t, a, func(pid int) { m.compareProcess(t, a, pid, "") })
 			}
-			m.withRequest(t, a, func(pid int) { m.compareProcess(t, a, pid) })
 		})
 	}
 }
@@ -47,6 +50,52 @@ func residentOf(t *testing.T, a *matrixApp) (pid int) {
 		return pid != 0
 	})
 	return pid
+}
+
+// workerOf sends a request to uwsgi, and returns the process that had it, and its
+// variables.
+func (m *matrix) workerOf(t *testing.T, a *matrixApp) (pid int, environ string) {
+	t.Helper()
+	file := filepath.Join(m.dir, "state", a.name)
+	if err := os.WriteFile(file+".hold", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(file + ".hold")
+	conn := dial(t, a.addr)
+	defer conn.Close()
+	var params []byte
+	for _, pair := range [][2]string{
+		{"REQUEST_METHOD", "GET"},
+		{"REQUEST_URI", "/" + a.name + "/x"},
+		{"SCRIPT_NAME", "/" + a.name},
+		{"PATH_INFO", "/x"},
+		{"QUERY_STRING", ""},
+		{"SERVER_PROTOCOL", "HTTP/1.1"},
+		{"SERVER_NAME", "localhost"},
+		{"SERVER_PORT", "80"},
+		{"CONTENT_LENGTH", "0"},
+	} {
+		params = fastcgi.AppendPair(params, pair[0], pair[1])
+	}
+	given, input := fastcgi.Stream{W: conn, Kind: fastcgi.Params, ID: 1}, fastcgi.Stream{W: conn, Kind: fastcgi.Stdin, ID: 1}
+	_, err := conn.Write(fastcgi.AppendBegin(nil, 1))
+	_, err2 := given.Write(params)
+	if err := errors.Join(err, err2, given.Close(), input.Close()); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(&fastcgi.Answer{Source: conn, ID: 1})
+	if err != nil || !strings.Contains(string(answer), "hello from "+a.name) {
+		t.Fatalf("the answer is %q (%v)", answer, err)
+	}
+	text, err := os.ReadFile(file + ".pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, environ, _ := strings.Cut(string(text), "\n")
+	if pid, err = strconv.Atoi(number); err != nil {
+		t.Fatal(err)
+	}
+	return pid, environ
 }
 
 // withRequest sends a request, and calls look while the script stands still.
@@ -106,8 +155,9 @@ func metaVariable(name string) bool {
 // defaultPath is what scgi-run gives a script where cgi.env_pass does not name PATH.
 const defaultPath = "PATH=/usr/local/bin:/usr/bin:/bin"
 
-// compareProcess looks at a running process.
-func (m *matrix) compareProcess(t *testing.T, a *matrixApp, pid int) {
+// compareProcess looks at a running process. Its variables are those of its start,
+// unless it has said others.
+func (m *matrix) compareProcess(t *testing.T, a *matrixApp, pid int, environ string) {
 	t.Helper()
 	at := func(name string) string { return fmt.Sprintf("/proc/%d/%s", pid, name) }
 	read := func(name string) string {
@@ -160,13 +210,16 @@ func (m *matrix) compareProcess(t *testing.T, a *matrixApp, pid int) {
 		t.Errorf("the niceness is %d, want %d", got, want)
 	}
 	want := filepath.Join(m.dir, "state")
-	if a.form != formProgram {
+	if a.form == formEach || a.form == formBridge {
 		want, _ = filepath.EvalSymlinks("/bin") // a script runs in its own folder
 	}
 	if got, err := os.Readlink(at("cwd")); err != nil || got != want {
 		t.Errorf("the folder is %s, want %s (%v)", got, want, err)
 	}
-	m.compareEnvironment(t, a, strings.Split(strings.TrimSuffix(read("environ"), "\x00"), "\x00"))
+	if environ == "" {
+		environ = strings.TrimSuffix(read("environ"), "\x00")
+	}
+	m.compareEnvironment(t, a, strings.Split(environ, "\x00"))
 	m.compareDescriptors(t, a, at("fd"))
 }
 
@@ -191,8 +244,9 @@ func niceness(t *testing.T, stat string) int {
 }
 
 // compareEnvironment requires the variables of the description. A program per
-// request has those of the request and of cgi.env_pass besides, and no other; one
-// that keeps running has those of what started it.
+// request has those of the request and of cgi.env_pass besides, and no other; uwsgi
+// those of cgi.env_pass, and two of its own; one that keeps running has those of what
+// started it.
 func (m *matrix) compareEnvironment(t *testing.T, a *matrixApp, environ []string) {
 	t.Helper()
 	outer := map[string]bool{"PWD": true, "OLDPWD": true, "SHLVL": true, "_": true, "SUPERVISETEST": true}
@@ -209,9 +263,10 @@ func (m *matrix) compareEnvironment(t *testing.T, a *matrixApp, environ []string
 		case described:
 		case a.form == formProgram && a.starter.name == "openrc" && (strings.HasPrefix(name, "RC_") || strings.HasPrefix(name, "EINFO_") || name == "SVCNAME"):
 		case a.form == formProgram && a.starter.init && slices.Contains([]string{"PATH", "USER", "LOGNAME", "HOME"}, name):
+		case a.form == formUWSGI && slices.Contains([]string{"PATH", "LANG", "TZ", "UWSGI_RELOADS", "UWSGI_ORIGINAL_PROC_NAME"}, name):
 		case a.form == formProgram && (outer[name] || strings.HasPrefix(name, "SCGIKIT_")):
-		case a.form != formProgram && (name == "LANG" || metaVariable(name)):
-		case a.form != formProgram && variable == defaultPath:
+		case a.form != formProgram && a.form != formUWSGI && (name == "LANG" || metaVariable(name)):
+		case a.form != formProgram && a.form != formUWSGI && variable == defaultPath:
 		default:
 			t.Errorf("%q is in the environment", variable)
 		}
@@ -225,7 +280,7 @@ func (m *matrix) compareEnvironment(t *testing.T, a *matrixApp, environ []string
 }
 
 // compareDescriptors requires that none is open besides the first three, but the
-// socket of an app that listens itself; and that standard error of a program
+// socket of an app that listens itself, and what uwsgi asks for events; and that standard error of a program
 // per request is not the connection.
 func (m *matrix) compareDescriptors(t *testing.T, a *matrixApp, dir string) {
 	t.Helper()
@@ -243,6 +298,9 @@ func (m *matrix) compareDescriptors(t *testing.T, a *matrixApp, dir string) {
 		case slices.Contains([]string{"0", "1", "2"}, fd.Name()):
 		case a.form == formProgram && strings.HasPrefix(target, "socket:") && sockets == 0:
 			sockets++
+		case a.form == formUWSGI && sockets < 4 && strings.HasPrefix(target, "socket:"): // two to its master, and perhaps the connection
+			sockets++
+		case a.form == formUWSGI && target == "anon_inode:[eventpoll]":
 		case a.form == formProgram && target == inherited: // by this test as well
 		case a.starter.name == "scgikit-supervise" && fd.Name() == "4": // for readiness
 		default:
@@ -252,7 +310,7 @@ func (m *matrix) compareDescriptors(t *testing.T, a *matrixApp, dir string) {
 	if len(open) < 3 {
 		t.Errorf("only these are open: %v", targets)
 	}
-	if a.form != formProgram && targets["2"] == targets["1"] {
+	if (a.form == formEach || a.form == formBridge) && targets["2"] == targets["1"] {
 		t.Errorf("standard error is what the answer goes to: %v", targets)
 	}
 }

@@ -113,6 +113,8 @@ func (a *analyze) run(ctx context.Context, args ...string) (text string, rejecte
 var (
 	// What says nothing against a unit: its program is on another machine.
 	systemdAbsent = regexp.MustCompile(`^\S+: Command .* is not executable: No such file or directory$`)
+	// What is no mistake of a unit; generate warns of it.
+	systemdNobody = regexp.MustCompile(`: Special user nobody configured, this is not safe!$`)
 	// A setting that a systemd newer than this one has.
 	systemdUnknown  = regexp.MustCompile(`Unknown key (?:name )?'(\w+)' in section`)
 	systemdNewer    = regexp.MustCompile(`^(RestartSteps|RestartMaxDelaySec|PollLimitIntervalSec)$`)
@@ -137,6 +139,9 @@ func (a *analyze) verify(ctx context.Context, r Result) (Result, error) {
 		}
 		if systemdAbsent.MatchString(line) {
 			absent = true
+			continue
+		}
+		if systemdNobody.MatchString(line) {
 			continue
 		}
 		if m := systemdUnknown.FindStringSubmatch(line); m != nil && systemdNewer.MatchString(m[1]) {

@@ -23,8 +23,9 @@ func TestSystemd(t *testing.T) {
 		unit("blog@.service", service+"StandardInput=socket\n"),
 		unit("blog.socket", "[Socket]\nListenStream=/run/blog/socket\nAccept=yes\n"),
 		unit("wiki.service", service), unit("wiki.target", "[Unit]\nWants=wiki.service\n"),
+		unit("nobodys.service", "[Service]\nExecStart=/nowhere/blog\nUser=nobody\n"), unit("nobodys.socket", "[Socket]\nListenStream=/run/nobodys\nSocketUser=nobody\n"),
 	}
-	if r := only(t, setOf(t, good...), new(Options), "systemd-analyze verify"); r.Outcome != Accepted || r.Files != 4 || r.Program == "" {
+	if r := only(t, setOf(t, good...), new(Options), "systemd-analyze verify"); r.Outcome != Accepted || r.Files != 6 || r.Program == "" {
 		t.Errorf("good: %+v", r)
 	}
 	for name, bad := range map[string]fileset.File{

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"scgikit/internal/appfile"
+	"scgikit/internal/deploy"
+	"scgikit/internal/install"
+)
+
+// partly reports whether this run alone chooses the descriptions, which need not be all
+// that the project has.
+func (e *env) partly() bool {
+	_, folder := e.lookup("SCGIKIT_APPS_DIR")
+	return len(e.flags.files) > 0 || folder
+}
+
+// knownApps returns the apps that a project describes, or that its reviewed files
+// are of; nil where a part of the project alone is looked at, so that what is not
+// among it may be in the rest.
+func (e *env) knownApps(project *appfile.Project, manifest *deploy.Manifest, only []string) []string {
+	if len(only) > 0 || e.partly() {
+		return nil
+	}
+	var out []string
+	if project != nil {
+		out = projectNames(project)
+	}
+	if manifest != nil {
+		out = append(out, manifestApps(manifest)...)
+	}
+	return out
+}
+
+func manifestApps(m *deploy.Manifest) []string {
+	var out []string
+	for i := range m.Files {
+		out = append(out, m.Files[i].Apps...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// takeUndescribed has an install of the whole project take away what apps have that
+// it describes no more. What of them is of targets that are not installed now stays,
+// and is named.
+func (e *env) takeUndescribed(w *wantedSet, receipt *install.Receipt) {
+	if len(w.known) == 0 {
+		return
+	}
+	w.scope.Gone = w.scope.Undescribed(receipt, w.known)
+	rest := make(map[string][]string)
+	for i := range receipt.Entries {
+		entry := &receipt.Entries[i]
+		for _, app := range entry.Apps {
+			if slices.Contains(w.scope.Gone, app) && w.scope.Targets != nil && !slices.Contains(w.scope.Targets, entry.Target) && !slices.Contains(rest[app], entry.Target) {
+				rest[app] = append(rest[app], entry.Target)
+			}
+		}
+	}
+	for _, app := range w.scope.Gone {
+		if left := rest[app]; len(left) > 0 {
+			slices.Sort(left)
+			e.say("%s is described no more, and its files of %s stay", app, strings.Join(left, ", "))
+			e.hint("scgikit install all takes them away, or scgikit uninstall all --only %s", app)
+		}
+	}
+	e.nameUnrendered(w.project, w.known)
+}
+
+// nameUnrendered names apps whose reviewed files are still there although nothing
+// describes them: they are installed as long as they are.
+func (e *env) nameUnrendered(project *appfile.Project, known []string) {
+	if project == nil {
+		return
+	}
+	var names []string
+	for _, app := range known {
+		if _, ok := project.App(app); !ok {
+			names = append(names, app)
+		}
+	}
+	if len(names) > 0 {
+		e.say("%s: described no more, and its files are still in %s, so that they are installed", strings.Join(names, ", "), e.settings.OutDir)
+		e.hint("scgikit generate --prune removes them; install takes them away then")
+	}
+}
+
+// undescribed returns the apps that this project installed and describes no more,
+// where there is a project that can be read.
+func (e *env) undescribed(receipt *install.Receipt) []string {
+	if e.partly() || !e.described() {
+		return nil
+	}
+	sources, err := e.sources(e.root.Context(), nil)
+	if err != nil {
+		return nil
+	}
+	project, list := e.loader().Load(sources)
+	if list.HasErrors() || len(project.Apps) == 0 {
+		return nil
+	}
+	var scope install.Scope
+	if e.ofProject(&scope, receipt, false) != nil {
+		return nil
+	}
+	return scope.Undescribed(receipt, projectNames(project))
+}

@@ -1,0 +1,8 @@
+//go:build freebsd || netbsd
+
+package install
+
+import "golang.org/x/sys/unix"
+
+// noAttribute is the error where a file has no extended attribute of a name.
+const noAttribute = unix.ENOATTR
