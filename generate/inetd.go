@@ -227,6 +227,9 @@ func filesInetd(s *Scope) ([]Spec, error) {
 		if folder != nil {
 			specs = append(specs, folder.specs(a)...)
 		}
+		if p.log != "" {
+			specs = append(specs, logFolder(a, a))
+		}
 	}
 	return specs, nil
 }

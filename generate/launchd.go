@@ -179,15 +179,7 @@ func launchdInstance(a, inst *appfile.App) []Spec {
 	return []Spec{
 		launchdPlist(a, job),
 		launchdScriptSpec(a, inst, &o, "start.tmpl", launchdStart(inst, &o)),
-		launchdLog(a, inst),
-	}
-}
-
-// launchdLog is the folder of a log, which run.user writes.
-func launchdLog(a, inst *appfile.App) Spec {
-	return Spec{
-		Path: inst.Service() + ".log", Kind: fileset.Dir, Mode: 0o750, User: inst.Run.User, Group: inst.Run.Group, Place: inst.LogDir(),
-		Apps: []*appfile.App{a},
+		logFolder(a, inst),
 	}
 }
 
@@ -260,7 +252,7 @@ func launchdRequest(a *appfile.App) []Spec {
 		job.Arguments = append([]string{o.SCGIRun}, command.words()[1:]...)
 	}
 	if log != "" {
-		specs = append(specs, launchdLog(a, a))
+		specs = append(specs, logFolder(a, a))
 	}
 	if group := launchdFolderGroup(a); group != "" {
 		specs = append(specs, Spec{

@@ -10,6 +10,7 @@ import (
 
 	"scgikit/internal/appfile"
 	"scgikit/internal/diag"
+	"scgikit/internal/fileset"
 )
 
 // What the programs that start apps have in common.
@@ -330,6 +331,14 @@ func logPath(a *appfile.App) string {
 		return ""
 	}
 	return path.Join(a.Log.Dir, a.Name+".log")
+}
+
+// logFolder is the folder of a log that run.user writes.
+func logFolder(a, inst *appfile.App) Spec {
+	return Spec{
+		Path: inst.Service() + ".log", Kind: fileset.Dir, Mode: 0o750, User: inst.Run.User, Group: inst.Run.Group, Place: inst.LogDir(),
+		Apps: []*appfile.App{a},
+	}
 }
 
 // starterScript is what the template of a script is given that starts a program

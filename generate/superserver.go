@@ -35,7 +35,7 @@ func superServerFields(name, rotate string, own Fields) Fields {
 		"wsgi.style":          {Carried, "once; another is refused"},
 		"wsgi.workers":        oneProcess,
 		"wsgi.threads":        oneProcess,
-		"log.dir":             {Carried, "where it is set: one file in it, which run.user must be able to write; else the system's log"},
+		"log.dir":             {Carried, "where it is set: a folder that is made for run.user, and one file in it; else the system's log"},
 		"log.user":            {Warned, "the program itself writes its log, as run.user"},
 		"log.*":               {Warned, "scgi-run writes plain lines to the system's log, or to the file in log.dir; rotate that with " + rotate},
 		"http.max_body":       {Carried, ""},

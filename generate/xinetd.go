@@ -132,6 +132,9 @@ func filesXinetd(s *Scope) ([]Spec, error) {
 				Data: onceScript(a, "xinetd", p.options.SCGIRun, p.command, p.log, p.reasons),
 			})
 		}
+		if p.log != "" {
+			specs = append(specs, logFolder(a, a))
+		}
 	}
 	return specs, nil
 }
