@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +19,41 @@ const pipeBody = 64 << 10
 
 // bodyBuffer is how much of a longer body is moved at a time.
 const bodyBuffer = 128 << 10
+
+// openInput makes the script's standard input, and returns how long the body is.
+func (x *exchange) openInput(length int64) (stdin int, known int64, err error) {
+	if length == unknownLength {
+		return x.inputToEnd()
+	}
+	if !x.opts.StreamBody || length == 0 {
+		stdin, err := x.input(length)
+		return stdin, length, err
+	}
+	fds, err := newPipe()
+	if err != nil {
+		return -1, 0, unable(x.script.name, "pipe", err)
+	}
+	_ = unix.SetNonblock(fds[1], true)
+	x.upload = &upload{left: length, stdin: fds[1], spool: -1}
+	return fds[0], length, nil
+}
+
+// closeInput closes what openInput has returned.
+func (x *exchange) closeInput(stdin int) {
+	if x.conn.host == nil || stdin != x.conn.host.null {
+		unix.Close(stdin) // of a long body it is a file, whose end may take a while
+	}
+}
+
+// withLength says how long a body is whose length was not known when the
+// environment was made.
+func withLength(env []string, length int64) []string {
+	const name = "CONTENT_LENGTH="
+	if length == 0 || slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, name) }) {
+		return env
+	}
+	return append(env, name+itoa(length))
+}
 
 // input takes a body of that length from the connection and returns what will
 // be the script's standard input. Taking all of it first means that a script
