@@ -17,9 +17,9 @@ func newInstalledCmd(e *env) *cobra.Command {
 		Short: "what was installed, and whether it is as it was installed",
 		Long: `Lists every file, link and block of the receipt: "same" is as it was installed,
 "edited" and "removed" are by hand, "kept" is the log of what was taken away. Apps that
-the project here installed and describes no more are named. Below stand the installs that rollback can take
-back, the newest first. A receipt, journal or mark that is damaged is named, and all else is
-shown: code 1. Nothing is written.`,
+the project here installed and describes no more are named. Below stand the installs that
+rollback can take back, the newest first. A receipt, journal or mark that is damaged is
+named, and all else is shown: code 1. Nothing is written.`,
 		Example:           "  scgikit installed --root /tmp/package",
 		GroupID:           groupApply,
 		ValidArgsFunction: cobra.NoFileCompletions,
