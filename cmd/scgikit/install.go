@@ -236,6 +236,7 @@ func (e *env) install(ctx context.Context, flags *installFlags, words []string) 
 			return nil, err
 		}
 		e.takeUndescribed(w, receipt)
+		w.scope.Chosen = e.chosenNames(w.scope.Apps)
 		r := &install.Request{Want: w.items.Items, Receipt: receipt, Scope: w.scope, Local: flags.local(), Live: c.live, Probes: probes}
 		return c.machine.Plan(r)
 	})

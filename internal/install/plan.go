@@ -218,7 +218,7 @@ func NewPlan(r *Request, snap Snapshot) (*Plan, error) {
 	}
 	p.Want = slices.Clone(r.Want)
 	for i := range p.Want {
-		p.Want[i].Project = r.Scope.Project
+		p.Want[i].Project, p.Want[i].Chosen = r.Scope.Project, r.Scope.chosen(p.Want[i].Apps)
 	}
 	p.items()
 	p.leftovers()
