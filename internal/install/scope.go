@@ -35,12 +35,12 @@ func (s *Scope) holds(e *Entry) bool {
 // that are none of known: it does not describe them any more. What was installed
 // before projects were recorded, or by a project whose folder is gone, may be anybody's,
 // and what a run was told to install that no description says is for that run to tell;
-// neither is among them.
+// neither is among them. Of a folder that several apps share another project's can be one.
 func (s *Scope) Undescribed(r *Receipt, known []string) []string {
 	var out []string
 	for i := range r.Entries {
 		e := &r.Entries[i]
-		if e.Target == "" || e.Kept || e.Chosen || e.Project == "" || e.Project != s.Project {
+		if e.Target == "" || e.Kind == Dir || e.Kept || e.Chosen || e.Project == "" || e.Project != s.Project {
 			continue
 		}
 		for _, app := range e.Apps {
