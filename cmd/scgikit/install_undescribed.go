@@ -18,6 +18,14 @@ func (e *env) partly() bool {
 	return len(e.flags.files) > 0 || folder || e.settings.AppsDir != e.plainAppsDir()
 }
 
+// chosen reports whether a setting is from the command line or the environment: the next
+// run need not have it.
+func (e *env) chosen(key string) bool {
+	return slices.ContainsFunc(e.settings.values, func(v settingValue) bool {
+		return v.Key == key && (strings.HasPrefix(v.Origin, "--") || strings.HasPrefix(v.Origin, "SCGIKIT_") || e.flags.config != "" && v.Origin == e.path(e.flags.config))
+	})
+}
+
 // plainAppsDir is the folder of descriptions of a run that chooses none.
 func (e *env) plainAppsDir() string {
 	dir := "apps"
@@ -64,10 +72,7 @@ func (e *env) plainNames() (names []string, ok bool) {
 // chosenNames returns those of apps that no run has that is not told: by --set, --file
 // or another folder of descriptions or of generated files. No such run takes them away.
 func (e *env) chosenNames(apps []string) []string {
-	out := slices.ContainsFunc(e.settings.values, func(v settingValue) bool {
-		return v.Key == "out_dir" && (strings.HasPrefix(v.Origin, "--") || strings.HasPrefix(v.Origin, "SCGIKIT_"))
-	})
-	if len(e.flags.sets) == 0 && !out && !e.partly() {
+	if len(e.flags.sets) == 0 && !e.chosen("out_dir") && !e.partly() {
 		return nil
 	}
 	plain, _ := e.plainNames()
