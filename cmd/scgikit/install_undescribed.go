@@ -114,6 +114,10 @@ func (e *env) takeUndescribed(w *wantedSet, receipt *install.Receipt) {
 	}
 	plain, ok := e.plainNames()
 	if !ok {
+		if gone := w.scope.Undescribed(receipt, w.known); len(gone) > 0 {
+			e.say("%s: whether it is described no more can not be told, because a description or a profile's file can not be read; nothing of it is taken away", strings.Join(gone, ", "))
+			e.hint("scgikit validate --profile NAME says what is wrong with that file")
+		}
 		return
 	}
 	w.scope.Gone = w.scope.Undescribed(receipt, slices.Concat(w.known, plain))
