@@ -46,7 +46,9 @@ func (e *env) diffInstalled(ctx context.Context, flags *renderFlags, words []str
 		return err
 	}
 	if known := e.knownApps(r.project, nil, flags.only); known != nil {
-		w.scope.Gone = w.scope.Undescribed(receipt, known)
+		if plain, ok := e.plainNames(); ok {
+			w.scope.Gone = w.scope.Undescribed(receipt, append(plain, known...))
+		}
 	}
 	request := &install.Request{Want: w.items.Items, Receipt: receipt, Scope: w.scope}
 	snap, err := m.Look(request.Paths())

@@ -138,6 +138,8 @@ func (e *env) wanted(ctx context.Context, flags *renderFlags, words []string, re
 	}
 	if len(words) > 0 && !slices.Contains(words, "all") {
 		w.scope.Targets = words
+	} else if render && e.chosen("targets") {
+		w.scope.Targets = targetsOf(w.set) // apps may have others in another run
 	}
 	for _, f := range w.set.Files() {
 		w.scope.Apps = append(w.scope.Apps, f.Apps...)
@@ -151,6 +153,16 @@ func (e *env) wanted(ctx context.Context, flags *renderFlags, words []string, re
 	slices.Sort(w.scope.Apps)
 	w.scope.Apps = slices.Compact(w.scope.Apps)
 	return w, nil
+}
+
+// targetsOf returns the targets that a set has files of.
+func targetsOf(set *fileset.Set) []string {
+	var out []string
+	for _, f := range set.Files() {
+		out = append(out, f.Target)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // reviewed reads the files of the repository.
@@ -236,6 +248,7 @@ func (e *env) install(ctx context.Context, flags *installFlags, words []string) 
 			return nil, err
 		}
 		e.takeUndescribed(w, receipt)
+		w.scope.Chosen = e.chosenNames(w.scope.Apps)
 		r := &install.Request{Want: w.items.Items, Receipt: receipt, Scope: w.scope, Local: flags.local(), Live: c.live, Probes: probes}
 		return c.machine.Plan(r)
 	})

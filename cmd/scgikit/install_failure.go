@@ -62,6 +62,8 @@ func changeFailure(err error) error {
 			hint = "make that folder, or have the link lead elsewhere; nothing was done"
 		case some(func(f install.Refused) bool { return f.Other }):
 			hint = "give the app another name, or take it over from there with --take-over"
+		case some(func(f install.Refused) bool { return f.Dir }):
+			hint = "give it that owner and mode with chown and chmod, if nobody else needs it; else name another folder in the description, such as in log.dir"
 		case !some(func(f install.Refused) bool { return !f.Local }):
 			hint = "scgikit diff --installed shows it; --overwrite-local replaces it, and rollback has it back; --keep-local leaves it"
 		}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,7 +15,68 @@ import (
 // that the project has.
 func (e *env) partly() bool {
 	_, folder := e.lookup("SCGIKIT_APPS_DIR")
-	return len(e.flags.files) > 0 || folder
+	return len(e.flags.files) > 0 || folder || e.settings.AppsDir != e.plainAppsDir()
+}
+
+// chosen reports whether a setting is from the command line or the environment: the next
+// run need not have it.
+func (e *env) chosen(key string) bool {
+	return slices.ContainsFunc(e.settings.values, func(v settingValue) bool {
+		return v.Key == key && (strings.HasPrefix(v.Origin, "--") || strings.HasPrefix(v.Origin, "SCGIKIT_") || e.flags.config != "" && v.Origin == e.path(e.flags.config))
+	})
+}
+
+// plainAppsDir is the folder of descriptions of a run that chooses none.
+func (e *env) plainAppsDir() string {
+	dir := "apps"
+	for _, f := range e.settingsFiles() {
+		if !f.project || !f.Exists {
+			continue
+		}
+		values, _, err := readSettings(f)
+		if named, ok := values["apps_dir"].(string); ok && err == nil {
+			dir = named
+		}
+	}
+	return dir
+}
+
+// plainNames returns every name that apps of the project can have without a word of
+// the command line, but for --profile: one description can be installed several times,
+// under a name for each profile. It is false where that can not be told.
+func (e *env) plainNames() (names []string, ok bool) {
+	files, err := e.findIn(".", e.plainAppsDir())
+	if err != nil {
+		return nil, false
+	}
+	for _, file := range slices.Clone(files) {
+		entries, err := os.ReadDir(e.path(filepath.Dir(file)))
+		if err != nil {
+			return nil, false
+		}
+		base := strings.TrimSuffix(filepath.Base(file), ".yaml") + "."
+		for _, entry := range entries {
+			if profile := filepath.Join(filepath.Dir(file), entry.Name()); profile != filepath.Clean(file) &&
+				strings.HasPrefix(entry.Name(), base) && strings.HasSuffix(entry.Name(), ".yaml") && !entry.IsDir() {
+				files = append(files, profile)
+			}
+		}
+	}
+	sources, err := appfile.Find(e.folder(), files, "", nil)
+	if err != nil {
+		return nil, false
+	}
+	return appfile.Names(sources)
+}
+
+// chosenNames returns those of apps that no run has that is not told: by --set, --file
+// or another folder of descriptions or of generated files. No such run takes them away.
+func (e *env) chosenNames(apps []string) []string {
+	if len(e.flags.sets) == 0 && !e.chosen("out_dir") && !e.partly() {
+		return nil
+	}
+	plain, _ := e.plainNames()
+	return slices.DeleteFunc(slices.Clone(apps), func(app string) bool { return slices.Contains(plain, app) })
 }
 
 // knownApps returns the apps that a project describes, or that its reviewed files
@@ -49,7 +112,15 @@ func (e *env) takeUndescribed(w *wantedSet, receipt *install.Receipt) {
 	if len(w.known) == 0 {
 		return
 	}
-	w.scope.Gone = w.scope.Undescribed(receipt, w.known)
+	plain, ok := e.plainNames()
+	if !ok {
+		if gone := w.scope.Undescribed(receipt, w.known); len(gone) > 0 {
+			e.say("%s: whether it is described no more can not be told, because a description or a profile's file can not be read; nothing of it is taken away", strings.Join(gone, ", "))
+			e.hint("scgikit validate --profile NAME says what is wrong with that file")
+		}
+		return
+	}
+	w.scope.Gone = w.scope.Undescribed(receipt, slices.Concat(w.known, plain))
 	rest := make(map[string][]string)
 	for i := range receipt.Entries {
 		entry := &receipt.Entries[i]
@@ -66,18 +137,18 @@ func (e *env) takeUndescribed(w *wantedSet, receipt *install.Receipt) {
 			e.hint("scgikit install all takes them away, or scgikit uninstall all --only %s", app)
 		}
 	}
-	e.nameUnrendered(w.project, w.known)
+	e.nameUnrendered(w.project, w.known, plain)
 }
 
 // nameUnrendered names apps whose reviewed files are still there although nothing
 // describes them: they are installed as long as they are.
-func (e *env) nameUnrendered(project *appfile.Project, known []string) {
+func (e *env) nameUnrendered(project *appfile.Project, known, plain []string) {
 	if project == nil {
 		return
 	}
 	var names []string
 	for _, app := range known {
-		if _, ok := project.App(app); !ok {
+		if _, ok := project.App(app); !ok && !slices.Contains(plain, app) {
 			names = append(names, app)
 		}
 	}
@@ -102,8 +173,9 @@ func (e *env) undescribed(receipt *install.Receipt) []string {
 		return nil
 	}
 	var scope install.Scope
-	if e.ofProject(&scope, receipt, false) != nil {
+	plain, ok := e.plainNames()
+	if !ok || e.ofProject(&scope, receipt, false) != nil {
 		return nil
 	}
-	return scope.Undescribed(receipt, projectNames(project))
+	return scope.Undescribed(receipt, append(plain, projectNames(project)...))
 }

@@ -111,9 +111,11 @@ func (e *env) read(ctx context.Context, files []string) ([]appfile.Source, error
 
 // find returns the descriptions of a project folder, or of a folder that holds
 // descriptions alone, sorted.
-func (e *env) find(dir string) ([]string, error) {
+func (e *env) find(dir string) ([]string, error) { return e.findIn(dir, e.settings.AppsDir) }
+
+func (e *env) findIn(dir, apps string) ([]string, error) {
 	single := filepath.Join(dir, "scgikit.yaml")
-	many, err := e.list(filepath.Join(dir, e.settings.AppsDir))
+	many, err := e.list(filepath.Join(dir, apps))
 	if err != nil {
 		return nil, err
 	}

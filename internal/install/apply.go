@@ -170,7 +170,7 @@ func (m *Machine) do(ctx context.Context, j *Journal, n int, a *Action, o *Optio
 		if a.After.Kind == Absent {
 			return m.clear(a.Path, func(string) bool { return true }, true)
 		}
-		return m.clear(a.Path, isLogFile, false)
+		return m.clear(a.Path, a.isLog, false)
 	case Rmdir:
 		left, err := m.removeFolder(folder, a.Path)
 		if left {
@@ -348,7 +348,7 @@ func (m *Machine) undoFolder(folder *os.Root, a *Action, now *State) error {
 		}
 	}
 	if e := (Entry{Kind: Dir, Target: a.Target, Owner: a.After.Owner}); e.holdsLogs() {
-		if err := m.clear(a.Path, isLogFile, false); err != nil {
+		if err := m.clear(a.Path, a.isLog, false); err != nil {
 			return err
 		}
 	}

@@ -102,6 +102,7 @@ type Item struct {
 	Apps   []string
 
 	Project string // the folder of the descriptions, which NewPlan sets
+	Chosen  bool   // its app is one of Scope.Chosen, which NewPlan sets
 
 	File string // in the set; "" for what the place asks for, such as a link
 	Last bool   // it comes after everything else: the link that a supervisor sees

@@ -78,6 +78,7 @@ type Refused struct {
 	Why   string `json:"why"`
 	Local bool   `json:"local"` // it is ours and was changed by hand
 	Other bool   `json:"other"` // it is of another project
+	Dir   bool   `json:"dir"`   // a folder that is not ours has another owner or mode
 
 	Targets []string `json:"targets,omitempty"` // of Path that is on the way: whose files are behind it
 	Unsafe  *Unsafe  `json:"-"`                 // why it is not written through
@@ -218,7 +219,7 @@ func NewPlan(r *Request, snap Snapshot) (*Plan, error) {
 	}
 	p.Want = slices.Clone(r.Want)
 	for i := range p.Want {
-		p.Want[i].Project = r.Scope.Project
+		p.Want[i].Project, p.Want[i].Chosen = r.Scope.Project, r.Scope.chosen(p.Want[i].Apps)
 	}
 	p.items()
 	p.leftovers()
@@ -296,7 +297,7 @@ func (p *planner) item(it *Item) {
 			why = "was removed by hand"
 		}
 	case e == nil:
-		p.refuse(it.Path, foreign(&found, &want))
+		p.plan.Refused = append(p.plan.Refused, Refused{Path: it.Path, Why: foreign(&found, &want), Dir: found.Kind == Dir && want.Kind == Dir})
 		return
 	case !p.intact(&found, e):
 		switch {
@@ -340,20 +341,6 @@ func (p *planner) item(it *Item) {
 func (p *planner) intact(found *State, e *Entry) bool {
 	was := e.state()
 	return found.equal(&was)
-}
-
-func foreign(found, want *State) string {
-	switch {
-	case found.Kind == Other:
-		return found.why
-	case found.Kind == Dir && want.Kind == Dir:
-		return fmt.Sprintf("is there with mode %s, and not of scgikit; it should have %s %s", found.Mode, want.Mode, want.Owner)
-	case found.Kind == Dir:
-		return "a folder stands in its place"
-	case found.Kind == Symlink && want.Kind != Symlink:
-		return "a symbolic link stands in its place"
-	}
-	return "is there, and scgikit did not install it"
 }
 
 // parents plans the folders that a path needs and that are missing. It is false where

@@ -41,6 +41,25 @@ func blockState(text []byte) State {
 	return State{Kind: File, data: text, SHA256: digest(text), UID: -1, GID: -1}
 }
 
+// foreign says why what stands is not replaced.
+func foreign(found, want *State) string {
+	switch {
+	case found.Kind == Other:
+		return found.why
+	case found.Kind == Dir && want.Kind == Dir:
+		owner := "" // whose is told where it matters
+		if want.UID >= 0 && (found.UID != want.UID || found.GID != want.GID) {
+			owner = fmt.Sprintf(" of user %d and group %d", found.UID, found.GID)
+		}
+		return fmt.Sprintf("is there with mode %s%s, and not of scgikit; it should have %s %s", found.Mode, owner, want.Mode, want.Owner)
+	case found.Kind == Dir:
+		return "a folder stands in its place"
+	case found.Kind == Symlink && want.Kind != Symlink:
+		return "a symbolic link stands in its place"
+	}
+	return "is there, and scgikit did not install it"
+}
+
 func (p *planner) refuseAt(at, why, target string) *Refused {
 	r := p.blocked[at]
 	if r == nil {

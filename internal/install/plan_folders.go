@@ -72,9 +72,9 @@ func (p *planner) folder(e *Entry) {
 		case p.gone[at]:
 		case isServices(e.Target) && slices.Contains(runtimeFolders(), name) && p.snap[at].Kind == Dir:
 			clear = append(clear, Action{Op: Clear, Path: at, Target: e.Target, Apps: e.Apps, Why: "what the supervisor left", Before: p.snap[at], After: State{Kind: Absent}})
-		case e.holdsLogs() && isLogFile(name) && (p.KeepLogs || p.Want != nil), p.kept[at]:
+		case e.holdsLogs() && isLogFile(e.Target, e.Apps, name) && (p.KeepLogs || p.Want != nil), p.kept[at]:
 			kept = true
-		case e.holdsLogs() && isLogFile(name):
+		case e.holdsLogs() && isLogFile(e.Target, e.Apps, name):
 		default:
 			left = name
 		}
@@ -127,20 +127,35 @@ func (r *Receipt) keptFolders(left []string) []Entry {
 	return out
 }
 
-// holdsLogs reports whether a folder of ours is one that a logger writes to: it
-// has an owner other than root, and is no folder of a socket.
+// holdsLogs reports whether a folder of ours is one that a log is written to: it has an
+// owner other than root, and is no folder of a socket; or it is for systemd, which opens
+// logs as root.
 func (e *Entry) holdsLogs() bool {
-	return e.Kind == Dir && e.Target != "" && e.Owner != "root:root" && !strings.HasPrefix(e.Owner, "root:")
+	if e.Kind != Dir || e.Target == "" {
+		return false
+	}
+	return e.Target == "systemd" || !strings.HasPrefix(e.Owner, "root:")
 }
 
-// isLogFile reports whether a logger made a file: multilog, svlogd or s6-log. A config
-// is a person's, or ours and removed by itself.
+// isLogFile reports whether a logger made a file: multilog, svlogd or s6-log; or, where
+// no supervisor has a logger, scgi-run or systemd itself, with what logrotate makes of
+// it. A config is a person's, or ours and removed by itself.
 //
-// Source: multilog.c of daemontools 0.76, svlogd.c of runit 2.1.2, s6-log.c of s6 2.11.
-func isLogFile(name string) bool {
+// Source: multilog.c of daemontools 0.76, svlogd.c of runit 2.1.2, s6-log.c of s6 2.11;
+// logrotate(8): extension, dateext, compress.
+func isLogFile(target string, apps []string, name string) bool {
 	switch name {
 	case "current", "lock", "state", "newstate", "previous", "processed":
 		return true
 	}
-	return strings.HasPrefix(name, "@") && len(name) > 25 && !strings.ContainsAny(name, "/\x00")
+	if strings.HasPrefix(name, "@") && len(name) > 25 && !strings.ContainsAny(name, "/\x00") {
+		return true
+	}
+	return !isServices(target) && slices.ContainsFunc(apps, func(app string) bool {
+		rest, ok := strings.CutPrefix(name, app+".log")
+		return ok && (rest == "" || rest[0] == '.' || rest[0] == '-')
+	})
 }
+
+// isLog reports whether a file in the folder of an action is of a log.
+func (a *Action) isLog(name string) bool { return isLogFile(a.Target, a.Apps, name) }

@@ -38,6 +38,7 @@ type Entry struct {
 	Apps   []string `json:"apps,omitempty"`
 
 	Project string `json:"project,omitempty"` // the folder of the descriptions it is from
+	Chosen  bool   `json:"chosen,omitempty"`  // the run was told of its app, which no description says by itself
 	Stood   bool   `json:"stood,omitempty"`   // it was there, as it was wanted, before the first install
 	Kept    bool   `json:"kept,omitempty"`    // a log, or a folder on the way to one, that outlived what wrote it
 }
@@ -51,7 +52,7 @@ func (e *Entry) state() State {
 func entryOf(it *Item, s *State) Entry {
 	return Entry{
 		Path: it.Path, Block: it.Block, Kind: s.Kind, Mode: s.Mode, Owner: s.Owner, UID: s.UID, GID: s.GID,
-		SHA256: s.SHA256, Link: s.Link, Target: it.Target, Apps: it.Apps, Project: it.Project,
+		SHA256: s.SHA256, Link: s.Link, Target: it.Target, Apps: it.Apps, Project: it.Project, Chosen: it.Chosen,
 	}
 }
 

@@ -12,6 +12,7 @@ type Scope struct {
 	Project string   // the folder of the descriptions; "" is every project
 	Former  []string // projects whose apps are this one's now
 	Gone    []string // apps that Project installed, and describes no more
+	Chosen  []string // apps that this run alone has, and no description by itself
 }
 
 // another reports whether a thing belongs to an app of another project. What was
@@ -33,12 +34,13 @@ func (s *Scope) holds(e *Entry) bool {
 // Undescribed returns the apps of a receipt, sorted, that a project installed and
 // that are none of known: it does not describe them any more. What was installed
 // before projects were recorded, or by a project whose folder is gone, may be anybody's,
-// and is not among them.
+// and what a run was told to install that no description says is for that run to tell;
+// neither is among them. Of a folder that several apps share another project's can be one.
 func (s *Scope) Undescribed(r *Receipt, known []string) []string {
 	var out []string
 	for i := range r.Entries {
 		e := &r.Entries[i]
-		if e.Target == "" || e.Kept || e.Project == "" || e.Project != s.Project {
+		if e.Target == "" || e.Kind == Dir || e.Kept || e.Chosen || e.Project == "" || e.Project != s.Project {
 			continue
 		}
 		for _, app := range e.Apps {
@@ -49,6 +51,11 @@ func (s *Scope) Undescribed(r *Receipt, known []string) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// chosen reports whether one of apps is there because this run says so.
+func (s *Scope) chosen(apps []string) bool {
+	return slices.ContainsFunc(apps, func(a string) bool { return slices.Contains(s.Chosen, a) })
 }
 
 // whyGone says of what goes that its app is described no more.
