@@ -76,7 +76,7 @@ func (r *reading) complete() {
 			}
 			d.listen(want, r.flag("--listen", d))
 		}
-		if !d.has("listen.tcp") && !d.has("listen.unix") {
+		if !d.has("listen.tcp") && !d.has("listen.unix") && !d.portInCommand() {
 			first := freePorts(taken, port, d.instances())
 			address := fmt.Sprintf("%s:%d", cmp.Or(d.loopback, "127.0.0.1"), first)
 			d.text("listen.tcp", address, place{"a placeholder", 0})
