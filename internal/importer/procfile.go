@@ -39,7 +39,7 @@ func (r *reading) procfile() error {
 		if r.full(at) {
 			break
 		}
-		if r.process == "" || r.process == m[1] {
+		if r.process == 0 || r.process == i+1 {
 			p.process(m[1], strings.TrimSpace(m[2]), p.port+100*index, at)
 		}
 		index++

@@ -234,6 +234,12 @@ func TestChosenApp(t *testing.T) {
 	if got := summary(readProject(t, folderOf("-- x.cgi --\n-- Procfile --\nweb: ./x\n"), importer.Options{App: "./"})); got != "/srv/p/" {
 		t.Errorf("./: got %s", got)
 	}
+	twice := folderOf("-- Procfile --\nweb: ./x\nweb: ./y\n")
+	for app, want := range map[string]string{"Procfile:web": "[./x]; /srv/p", "Procfile:web:2": "[./y]; /srv/p"} {
+		if got := summary(readProject(t, twice, importer.Options{App: app})); got != want {
+			t.Errorf("%s: got %s", app, got)
+		}
+	}
 	result := readProject(t, m, importer.Options{App: "other"})
 	if len(result.Apps) > 0 || len(result.Wrong) != 1 || result.Wrong[0].Flag != "app" || !strings.Contains(result.Wrong[0].Hint, "wsgi.py:application, api.py:api") {
 		t.Errorf("%+v", result)

@@ -186,7 +186,7 @@ func (s *serviceReader) limit(key, field string) {
 		s.d.lost(at, "%s=%s: a description has one limit, soft and hard", key, value)
 	}
 	var n int64
-	valid := false
+	var valid bool
 	switch field {
 	case "run.limits.core", "run.limits.memory":
 		n, valid = unitSize(soft)
