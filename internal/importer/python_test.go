@@ -365,4 +365,14 @@ func TestNothingAssumedThatIsSaid(t *testing.T) {
 	if len(result.Apps) != 1 || !strings.Contains(result.Apps[0].Text, "9000") {
 		t.Errorf("%+v", result)
 	}
+	units := fstest.MapFS{"x.service": {Data: []byte("[Service]\nUser=u\nExecStart=/x --bind 127.0.0.1:9000\n")}}
+	result, err := importer.Read(t.Context(), importer.Systemd, units, "x.service", "x.service", &importer.Options{Targets: generate.OptionTypes(), Listens: map[string]string{"": "127.0.0.1:9001"}})
+	if err != nil || len(result.Apps) != 1 || !strings.Contains(result.Apps[0].Text, "tcp: 127.0.0.1:9001") {
+		t.Fatalf("%+v %v", result, err)
+	}
+	for _, n := range result.Notes {
+		if strings.HasPrefix(n.Field, "listen") {
+			t.Errorf("%s", n)
+		}
+	}
 }
