@@ -130,6 +130,8 @@ func TestCallables(t *testing.T) {
 		{"two of a factory", "-- app.py --\nimport quart\ndef make():\n    a = quart.Quart('x')\n    return a, 1\napp, x = make()\n", "refused p/app.py:5"},
 		{"run.py", "-- run.py --\nfrom blog import app\napp.run()\n-- blog/__init__.py --\nfrom flask import Flask\napp = Flask('x')\n", "p blog:app # blog/__init__.py:2"},
 		{"src", "-- src/proj/wsgi.py --\nfrom proj.app import app\n-- src/proj/app.py --\nfrom flask import Flask\napp = Flask('x')\n-- src/proj/__init__.py --\n", "p/src proj.wsgi:app # src/proj/wsgi.py:1"},
+		{"a module beside src", "-- wsgi.py --\nfrom proj import app\n-- src/proj/__init__.py --\nfrom .a import *\nfrom helper import app\n-- src/proj/a.py --\n-- src/helper.py --\nfrom flask import Flask\napp = Flask('x')\n", "p, /srv/p/src wsgi:app # wsgi.py:1"},
+		{"what src imports from the folder", "-- src/proj/wsgi.py --\nfrom proj.views import app\n-- src/proj/views.py --\nimport config, os\nfrom flask import Flask\napp = Flask('x')\n-- config.py --\n", "p/src, /srv/p proj.wsgi:app # src/proj/wsgi.py:1"},
 		{"src without __init__.py", "-- src/proj/wsgi.py --\nfrom flask import Flask\napp = Flask('x')\n", "p/src proj.wsgi:app # src/proj/wsgi.py:2"},
 		{"a folder that is no package", "-- server/wsgi.py --\nfrom views import application\n-- server/views.py --\ndef application(environ, start_response): pass\n", "p/server wsgi:application # server/wsgi.py:1"},
 		{"a package", "-- blog/__init__.py --\nfrom flask import Flask\napp = Flask('x')\n", "p blog:app # blog/__init__.py:2"},
