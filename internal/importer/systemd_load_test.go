@@ -124,6 +124,24 @@ func TestSystemdNames(t *testing.T) {
 			},
 		},
 		{
+			"limits of starts that are none", "u",
+			map[string]string{"u/x.service": "[Unit]\nStartLimitIntervalSec=soon\nStartLimitBurst=many\n" + plain + "Restart=always\n"},
+			[]string{"x give_up: true", "x window: 10s"},
+			[]string{"u/x.service:2: lost: StartLimitIntervalSec=soon", "u/x.service:3: lost: StartLimitBurst=many"},
+		},
+		{
+			"a mode that is none", "u",
+			map[string]string{"u/x.service": plain, "u/x.socket": "[Socket]\nListenStream=/run/x.sock\nSocketMode=0999\n"},
+			[]string{`x mode: "0666"`},
+			[]string{"u/x.socket:3: lost: SocketMode=0999 is no mode"},
+		},
+		{
+			"a policy that is none", "u",
+			map[string]string{"u/x.service": plain + "Restart=sometimes\n"},
+			[]string{"x policy: never"},
+			[]string{"u/x.service:4: lost: Restart=sometimes is no policy"},
+		},
+		{
 			"a port in the command", "u",
 			map[string]string{"u/x.service": "[Service]\nUser=www\nExecStart=/srv/x --port=9001\n", "u/y.service": "[Service]\nUser=www\nExecStart=/usr/bin/uvicorn y:app\n"},
 			[]string{"x tcp: 127.0.0.1:9001", "y tcp: 127.0.0.1:8000"},

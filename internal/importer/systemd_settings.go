@@ -271,7 +271,9 @@ func (s *serviceReader) restart() {
 		d.text("run.restart.policy", "on-failure", at)
 		d.lost(at, "Restart=%s becomes on-failure", policy)
 	default:
-		d.lost(at, "Restart=%s", policy)
+		d.text("run.restart.policy", "never", at)
+		d.lost(at, "Restart=%s is no policy, and systemd ignores it", policy)
+		policy = "no"
 	}
 	if _, _, set := s.raw("Service", "RestartSec"); set || d.first("run.restart.policy") != "never" {
 		s.timeSpan("RestartSec", "run.restart.delay", time.Second, 100*time.Millisecond)
@@ -284,11 +286,19 @@ func (s *serviceReader) restart() {
 	burst, interval := int64(5), 10*time.Second
 	value, limitAt, ok := s.either("StartLimitIntervalSec", "StartLimitInterval")
 	if ok {
-		interval, _ = span(value)
+		if t, valid := span(value); valid {
+			interval = t
+		} else {
+			d.lost(limitAt, "StartLimitIntervalSec=%s: a description has a time", value)
+		}
 	}
 	if text, burstAt, has := s.either("StartLimitBurst"); has {
 		limitAt = burstAt
-		burst, _ = strconv.ParseInt(text, 10, 32)
+		if n, err := strconv.ParseUint(text, 10, 31); err == nil {
+			burst = int64(n)
+		} else {
+			d.lost(burstAt, "StartLimitBurst=%s is no number, and systemd ignores it", text)
+		}
 	}
 	if interval == 0 || burst == 0 || policy == "" || policy == "no" {
 		return
