@@ -326,6 +326,7 @@ func TestProcfilePorts(t *testing.T) {
 		"hypercorn --bind localhost:9005 a:b":  "9005",
 		"./serve -p 9006":                      "9006",
 		"./serve --port 99999":                 "5000",
+		"./serve -p 0660":                      "5000",
 		"waitress-serve --listen=*:9007 a:app": "9007",
 		"waitress-serve a:app":                 "8080",
 	} {
