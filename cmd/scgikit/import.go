@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -244,8 +245,13 @@ func knownApps(result *importer.Result, o *importer.Options) error {
 		name   string
 		values map[string]string
 	}{{"mount", o.Mounts}, {"listen", o.Listens}, {"user", o.Users}} {
-		for name := range flag.values {
-			if name != "" && !slices.Contains(known, name) {
+		for _, name := range slices.Sorted(maps.Keys(flag.values)) {
+			refused := func(n importer.Note) bool { return n.Class == importer.Refused && n.App == name }
+			switch {
+			case name == "" || slices.Contains(known, name):
+			case slices.ContainsFunc(result.Notes, refused):
+				return usagef("the message about it says why; leave the flag out, and the others are imported", "--%s names the app %q, which is refused", flag.name, name)
+			default:
 				return usagef("the apps are: "+strings.Join(known, ", "), "--%s names the app %q, which is not there", flag.name, name)
 			}
 		}

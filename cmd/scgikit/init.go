@@ -53,7 +53,7 @@ func questions() []question {
 		{flag: "directory", field: "run.directory", ask: "Its working folder", example: "DIR", types: []string{"server", "wsgi"}},
 		{flag: "user", field: "run.user", ask: "The user that runs it", example: "USER", must: true, preset: "www-data", found: true},
 		{flag: "listen", field: "listen", ask: "Where it listens: host:port or unix:/path", example: "ADDRESS", must: true, preset: "127.0.0.1:8040", found: true},
-		{flag: "listen-group", field: "listen.group", ask: "The web server's group, which may connect", example: "GROUP", found: true},
+		{flag: "listen-group", field: "listen.group", ask: "The web server's group, which may connect", example: "GROUP", preset: "www-data", found: true},
 		{flag: "host", field: "http.host", ask: "Host names, if not all", example: "NAMES", words: true, found: true},
 		{flag: "mount", field: "http.mount", ask: "Its URL path on the web server", example: "PATH", must: true, found: true},
 		{flag: "targets", field: "targets", ask: "What is to be generated, such as: nginx daemontools", example: "TARGETS", words: true, found: true},

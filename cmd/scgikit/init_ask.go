@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"scgikit/internal/appfile"
 	"scgikit/internal/diag"
 	"scgikit/internal/importer"
+	"scgikit/internal/inetdconf"
 )
 
 // askAll asks for what no flag says and, with --from, the folder does not. It returns
@@ -175,6 +177,25 @@ func (i *interview) wanted(q *question) bool {
 
 // complaint returns what is wrong with an answer, as far as the others are known.
 func (i *interview) complaint(ctx context.Context, flag string) (string, bool) {
+	_, given := i.answers["dialect"]
+	if flag != "targets" || given || !slices.Contains(i.values("targets"), "inetd") {
+		return i.complaintAbout(ctx, flag)
+	}
+	// The dialect is asked next, and has to have an answer that is taken.
+	defer delete(i.answers, "dialect")
+	first := ""
+	for _, dialect := range inetdconf.Dialect("").Values() {
+		i.answers["dialect"] = dialect
+		complaint, ok := i.complaintAbout(ctx, flag)
+		if ok {
+			return "", true
+		}
+		first = cmp.Or(first, complaint)
+	}
+	return first, false
+}
+
+func (i *interview) complaintAbout(ctx context.Context, flag string) (string, bool) {
 	result, err := i.result(ctx)
 	if err != nil {
 		return err.Error(), false
@@ -185,7 +206,7 @@ func (i *interview) complaint(ctx context.Context, flag string) (string, bool) {
 		}
 	}
 	if len(result.Apps) == 0 {
-		return "", true // more has to be known
+		return i.spoils(ctx, flag, result) // or more has to be known
 	}
 	list, err := i.generated(result)
 	if err != nil {
@@ -194,6 +215,30 @@ func (i *interview) complaint(ctx context.Context, flag string) (string, bool) {
 	for _, p := range list {
 		if p.Severity == diag.Error && concerns(flag, p.Path) {
 			return withHint(fmt.Sprintf("%s [%s]", p.Message, p.Code), p.Hint), false
+		}
+	}
+	return "", true
+}
+
+// spoils tells of an answer without which there is an app, and with which there is
+// none: what was said or found before does not go with it.
+func (i *interview) spoils(ctx context.Context, flag string, result *importer.Result) (string, bool) {
+	v, given := i.answers[flag]
+	if !given {
+		return "", true
+	}
+	delete(i.answers, flag)
+	before, err := i.result(ctx)
+	i.answers[flag] = v
+	if err != nil || len(before.Apps) == 0 {
+		return "", true
+	}
+	for _, w := range result.Wrong {
+		return withHint(called(w.Flag)+": "+w.Message, w.Hint), false
+	}
+	for _, n := range result.Notes {
+		if n.Class == importer.Refused {
+			return withHint(n.Message, n.Hint), false
 		}
 	}
 	return "", true

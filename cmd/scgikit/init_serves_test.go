@@ -98,6 +98,7 @@ func servedFolders() []servedFolder {
 		{kind: "class", files: map[string]string{"wsgi.py": "class application:\n    def __init__(self, environ, start_response):\n        start_response('200 OK', [])\n    def __iter__(self):\n        yield b'hello'\n"}},
 		{kind: "instance", files: map[string]string{"main.py": "class App:\n    def __call__(self, environ, start_response):\n" + strings.ReplaceAll(wsgiHello, "    ", "        ") + "app = App()\n"}},
 		{kind: "src layout", files: map[string]string{"src/proj/__init__.py": "", "src/proj/wsgi.py": "from proj.views import application\n", "src/proj/views.py": "def application(environ, start_response):\n" + wsgiHello}},
+		{kind: "module beside src", files: map[string]string{"wsgi.py": "from proj import application\n", "src/proj/__init__.py": "import helper\nfrom .views import application\n", "src/proj/views.py": "def application(environ, start_response):\n" + wsgiHello, "src/helper.py": ""}},
 		{kind: "folder that is no package", files: map[string]string{"backend/wsgi.py": "from views import application\n", "backend/views.py": "def application(environ, start_response):\n" + wsgiHello}},
 		{kind: "one of several", files: map[string]string{"a/app.py": "app = None\n", "b/app.py": "def app(environ, start_response):\n" + wsgiHello, "c/app.py": "def app(environ, start_response): pass\n"}, args: []string{"--app", "b/app.py:app"}},
 		{kind: "Django", files: django("", djangoWSGI), needs: "django"},

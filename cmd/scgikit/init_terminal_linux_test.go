@@ -220,10 +220,10 @@ func TestInitOnTerminal(t *testing.T) {
 		{"cgit", map[string]string{"cgit/cgit.cgi": script, "cgit/cgitrc": ""}, []string{"--from", "cgit", "--targets", "", "--listen", "unix:/run/cgit.sock"}, answers{
 			{"Name of the app [cgit]: ", "\n"},
 			{"The user", "git\n"},
-			{"The web server's group", "www-data\n"},
+			{"The web server's group, which may connect [www-data]: ", "\n"},
 			{"Host names", "\n"},
 			{"Its URL path", "/git/\n"},
-		}, []string{"  user: git", "  mount: /git/", "  unix: /run/cgit.sock"}},
+		}, []string{"  user: git", "  mount: /git/", "  unix: /run/cgit.sock", "  group: www-data"}},
 		{"procfile", map[string]string{"heroku/Procfile": "web: ./serve --port $PORT\nworker: ./work\n"}, []string{"--from", "heroku"}, answers{
 			{"Name of the app [heroku]: ", "web\n"},
 			{"The user", "\n"},
@@ -232,6 +232,23 @@ func TestInitOnTerminal(t *testing.T) {
 			{"Its URL path on the web server [/]: ", "\n"},
 			{"What is to be generated", "\n"},
 		}, []string{"name: web", "protocol: http", "  tcp: 127.0.0.1:5000"}},
+		{"a socket that does not go with the command", nil, []string{"blog", "--type", "server", "--command", "/x ${port}", "--protocol", "scgi", "--directory", "", "--user", "www", "--host", "", "--mount", "/", "--targets", ""}, answers{
+			{"Where it listens", "unix:/run/blog.sock\n"},
+			{"--command: ${port} is not defined", ""},
+			{"Where it listens", "\n"},
+		}, []string{"  tcp: 127.0.0.1:8040"}},
+		{"a socket that does not go with what is found", map[string]string{"heroku/Procfile": "web: ./serve $PORT\n"}, []string{"--from", "heroku", "--user", "www", "--host", "", "--targets", ""}, answers{
+			{"Name of the app", "\n"},
+			{"Where it listens", "unix:/run/heroku.sock\n"},
+			{"${port} is not defined", ""},
+			{"Where it listens", "\n"},
+			{"Its URL path", "\n"},
+		}, []string{"  tcp: 127.0.0.1:5000"}},
+		{"no inetd takes it", nil, []string{"blog", "--type", "cgi", "--script", "/x", "--user", "www", "--host", "", "--mount", "/", "--listen", "unix:/run/blog/s", "--listen-group", ""}, answers{
+			{"What is to be generated", "nginx inetd\n"},
+			{"needs the group that listen.mode 0660 lets in", ""},
+			{"What is to be generated", "nginx\n"},
+		}, []string{"  unix: /run/blog/s", "targets: [nginx]"}},
 		{"several", map[string]string{"two/a/app.py": flaskApp, "two/b/app.py": flaskApp}, []string{"--from", "two"}, answers{
 			{"two holds several apps:", ""},
 			{"  1  a/app.py:app (wsgi, two/a/app.py:2)", ""},

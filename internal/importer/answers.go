@@ -40,6 +40,9 @@ func (d *draft) take(a *Answer) {
 			delete(d.values, field)
 		}
 	}
+	if name, secret := strings.CutPrefix(a.Field, "run.secrets."); secret {
+		d.hideFound(strings.TrimSuffix(name, ".file"))
+	}
 	notes := len(d.r.notes)
 	ok := true
 	switch {
@@ -71,6 +74,17 @@ func (d *draft) take(a *Answer) {
 			}
 		}
 	}
+}
+
+// hideFound takes a variable that was found out of the description, because an answer
+// has a file for it.
+func (d *draft) hideFound(name string) {
+	field := "run.env." + name
+	if d.r.answerOf(field) != "" {
+		return
+	}
+	delete(d.values, field)
+	d.r.notes = slices.DeleteFunc(d.r.notes, func(n Note) bool { return n.Class == Secret && n.Field == field })
 }
 
 // bareYAML are scalars that are no text, or may be something else as well: quotes

@@ -137,7 +137,7 @@ func (p *pythonFolder) callable(d *draft, c *pyCandidate, at place, settings set
 	whole := path.Join("/", c.m.root)
 	d.text("type", "wsgi", at)
 	d.text("wsgi.module", c.said(), at)
-	d.words("wsgi.path", []string{whole}, d.at)
+	d.words("wsgi.path", p.roots(c.m), d.at)
 	d.text("run.directory", whole, d.at)
 	if c.kind == unknown {
 		d.assume(at, "wsgi.module", "--module names another one", "%s is taken for a WSGI callable: %s", c.name, c.why)

@@ -314,7 +314,11 @@ func (d *draft) env(name, value string, at place) {
 			d.secret(name, hiddenMark, at)
 			return
 		}
-		d.note(Secret, at, field, "put the value into a file for root alone to read, and write run.secrets."+name+": {file: "+file+"}; --secrets-dir does the second part",
+		second := "--secrets-dir does the second part"
+		if d.r.kind == Project {
+			second = "--set run.secrets." + name + ".file=" + file + " does the second part"
+		}
+		d.note(Secret, at, field, "put the value into a file for root alone to read, and write run.secrets."+name+": {file: "+file+"}; "+second,
 			"it looks like a secret, and would stand in the description")
 	}
 	delete(d.values, "run.secrets."+name+".file")

@@ -183,7 +183,7 @@ type reading struct {
 	variables int
 
 	// Of a Project.
-	process string // of a Procfile that is read; "" is all
+	process int // line of a Procfile that is read; 0 is all
 	wrong   []Wrong
 	choices []Choice
 	lacks   string

@@ -15,12 +15,13 @@ var numberedName = regexp.MustCompile(`^([a-z][a-z0-9-]*?)-([1-9][0-9]?)$`)
 
 // regroup makes one app with run.instances of services that are named NAME-1,
 // NAME-2 and so on, and differ in their port, their socket and their number
-// alone. That is how generated instances are named.
+// alone. That is how generated instances are named. What scgi-run answers for has no
+// instances: one of it has as many processes as are needed.
 func (r *reading) regroup() {
 	r.regroupTemplates()
 	groups := make(map[string][]*draft)
 	for _, d := range r.drafts {
-		if m := numberedName.FindStringSubmatch(d.name); m != nil {
+		if m := numberedName.FindStringSubmatch(d.name); m != nil && d.first("type") == "server" {
 			groups[m[1]] = append(groups[m[1]], d)
 		}
 	}
@@ -51,7 +52,7 @@ func (r *reading) regroupTemplates() {
 	var order []string
 	groups := make(map[string][]*draft)
 	for _, d := range r.drafts {
-		if d.template == "" {
+		if d.template == "" || d.first("type") != "server" {
 			continue
 		}
 		if groups[d.template] == nil {

@@ -1,6 +1,8 @@
 package importer
 
 import (
+	"cmp"
+	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -42,4 +44,21 @@ func (d *draft) guessListen() {
 	}
 	d.listen(address, command.at)
 	d.assume(command.at, field, "--listen names another one", "%s stands in the command, and is taken for where the program listens", address)
+}
+
+// portInCommand takes the port that a server is told in its command for the listener,
+// where no address is, and says so.
+func (d *draft) portInCommand() bool {
+	command, ok := d.values["run.command"]
+	if !ok || d.instances() > 1 {
+		return false
+	}
+	port, why := portOf(strings.Join(command.text, " "))
+	if port == 0 {
+		return false
+	}
+	address := fmt.Sprintf("%s:%d", cmp.Or(d.loopback, "127.0.0.1"), port)
+	d.listen(address, command.at)
+	d.assume(command.at, "listen.tcp", "--listen names another one", "%s: %s is taken for where the program listens", why, address)
+	return true
 }

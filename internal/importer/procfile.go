@@ -39,7 +39,7 @@ func (r *reading) procfile() error {
 		if r.full(at) {
 			break
 		}
-		if r.process == "" || r.process == m[1] {
+		if r.process == 0 || r.process == i+1 {
 			p.process(m[1], strings.TrimSpace(m[2]), p.port+100*index, at)
 		}
 		index++
@@ -178,7 +178,7 @@ func (p *procfileReader) process(name, command string, port int, at place) {
 
 var (
 	// saidPort is a port in the words of a server.
-	saidPort = regexp.MustCompile(`(?:^|\s)(?:--port[= ]|-p ?|(?:--bind|--listen|-b|-l)[= ]?(?:[A-Za-z0-9_.*-]*|\[[0-9a-f:]*\]):)([0-9]{2,5})(?:\s|$)`)
+	saidPort = regexp.MustCompile(`(?:^|\s)(?:--port[= ]|-p ?|(?:--bind|--listen|-b|-l)[= ]?(?:[A-Za-z0-9_.*-]*|\[[0-9a-f:]*\]):)([1-9][0-9]{1,4})(?:\s|$)`)
 	// ownPort are servers that do not look at PORT, and what they listen at by
 	// themselves.
 	//

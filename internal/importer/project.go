@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"scgikit/internal/printable"
@@ -315,8 +316,12 @@ func (r *reading) lookForProcesses(apps *[]projectApp) {
 		if m[1] == "web" {
 			tier = 0
 		}
-		*apps = append(*apps, projectApp{Choice: Choice{"Procfile:" + m[1], "server", at.String()}, at: at, group: processes, tier: tier, fill: func(*draft) bool {
-			r.process = m[1]
+		id := "Procfile:" + m[1]
+		if slices.ContainsFunc(*apps, func(a projectApp) bool { return a.ID == id }) {
+			id += ":" + strconv.Itoa(i+1) // a name that is there twice, of which foreman starts both
+		}
+		*apps = append(*apps, projectApp{Choice: Choice{id, "server", at.String()}, at: at, group: processes, tier: tier, fill: func(*draft) bool {
+			r.process = i + 1
 			if err := r.procfile(); err != nil {
 				r.refuse(at, "", "", "%s", err)
 			}

@@ -192,6 +192,42 @@ func (p *pythonFolder) module(from *pyModule, name string) *pyModule {
 	return nil
 }
 
+// roots returns the entries of sys.path that a module and those that it imports need:
+// the folder that its name begins in, and the folder of the project or its src where
+// something is imported from there.
+func (p *pythonFolder) roots(m *pyModule) []string {
+	roots := []string{m.root}
+	seen := []*pyModule{m}
+	for i := 0; i < len(seen) && i < maxPyStars; i++ {
+		from := seen[i]
+		imported := slices.Clone(from.stars)
+		for _, name := range from.order {
+			if n := from.names[name]; n.how == pyImported {
+				imported = append(imported, n.module)
+			}
+		}
+		for _, name := range imported {
+			if to := p.module(from, name); to != nil && !slices.Contains(seen, to) {
+				seen = append(seen, to)
+			}
+			first, _, _ := strings.Cut(name, ".")
+			if first == "" || slices.ContainsFunc(roots, func(root string) bool { return p.has(root, first) }) {
+				continue
+			}
+			for _, dir := range []string{p.r.base, path.Join(p.r.base, "src")} {
+				if p.has(dir, first) {
+					roots = append(roots, dir)
+					break
+				}
+			}
+		}
+	}
+	for i := range roots {
+		roots[i] = path.Join("/", roots[i])
+	}
+	return roots
+}
+
 // dotted is the name of a module, as it is imported from its root; "" where it has
 // none.
 func (m *pyModule) dotted() string {

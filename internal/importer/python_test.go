@@ -130,6 +130,8 @@ func TestCallables(t *testing.T) {
 		{"two of a factory", "-- app.py --\nimport quart\ndef make():\n    a = quart.Quart('x')\n    return a, 1\napp, x = make()\n", "refused p/app.py:5"},
 		{"run.py", "-- run.py --\nfrom blog import app\napp.run()\n-- blog/__init__.py --\nfrom flask import Flask\napp = Flask('x')\n", "p blog:app # blog/__init__.py:2"},
 		{"src", "-- src/proj/wsgi.py --\nfrom proj.app import app\n-- src/proj/app.py --\nfrom flask import Flask\napp = Flask('x')\n-- src/proj/__init__.py --\n", "p/src proj.wsgi:app # src/proj/wsgi.py:1"},
+		{"a module beside src", "-- wsgi.py --\nfrom proj import app\n-- src/proj/__init__.py --\nfrom .a import *\nfrom helper import app\n-- src/proj/a.py --\n-- src/helper.py --\nfrom flask import Flask\napp = Flask('x')\n", "p, /srv/p/src wsgi:app # wsgi.py:1"},
+		{"what src imports from the folder", "-- src/proj/wsgi.py --\nfrom proj.views import app\n-- src/proj/views.py --\nimport config, os\nfrom flask import Flask\napp = Flask('x')\n-- config.py --\n", "p/src, /srv/p proj.wsgi:app # src/proj/wsgi.py:1"},
 		{"src without __init__.py", "-- src/proj/wsgi.py --\nfrom flask import Flask\napp = Flask('x')\n", "p/src proj.wsgi:app # src/proj/wsgi.py:2"},
 		{"a folder that is no package", "-- server/wsgi.py --\nfrom views import application\n-- server/views.py --\ndef application(environ, start_response): pass\n", "p/server wsgi:application # server/wsgi.py:1"},
 		{"a package", "-- blog/__init__.py --\nfrom flask import Flask\napp = Flask('x')\n", "p blog:app # blog/__init__.py:2"},
@@ -234,6 +236,12 @@ func TestChosenApp(t *testing.T) {
 	if got := summary(readProject(t, folderOf("-- x.cgi --\n-- Procfile --\nweb: ./x\n"), importer.Options{App: "./"})); got != "/srv/p/" {
 		t.Errorf("./: got %s", got)
 	}
+	twice := folderOf("-- Procfile --\nweb: ./x\nweb: ./y\n")
+	for app, want := range map[string]string{"Procfile:web": "[./x]; /srv/p", "Procfile:web:2": "[./y]; /srv/p"} {
+		if got := summary(readProject(t, twice, importer.Options{App: app})); got != want {
+			t.Errorf("%s: got %s", app, got)
+		}
+	}
 	result := readProject(t, m, importer.Options{App: "other"})
 	if len(result.Apps) > 0 || len(result.Wrong) != 1 || result.Wrong[0].Flag != "app" || !strings.Contains(result.Wrong[0].Hint, "wsgi.py:application, api.py:api") {
 		t.Errorf("%+v", result)
@@ -318,6 +326,7 @@ func TestProcfilePorts(t *testing.T) {
 		"hypercorn --bind localhost:9005 a:b":  "9005",
 		"./serve -p 9006":                      "9006",
 		"./serve --port 99999":                 "5000",
+		"./serve -p 0660":                      "5000",
 		"waitress-serve --listen=*:9007 a:app": "9007",
 		"waitress-serve a:app":                 "8080",
 	} {
@@ -358,5 +367,15 @@ func TestNothingAssumedThatIsSaid(t *testing.T) {
 	}
 	if len(result.Apps) != 1 || !strings.Contains(result.Apps[0].Text, "9000") {
 		t.Errorf("%+v", result)
+	}
+	units := fstest.MapFS{"x.service": {Data: []byte("[Service]\nUser=u\nExecStart=/x --bind 127.0.0.1:9000\n")}}
+	result, err := importer.Read(t.Context(), importer.Systemd, units, "x.service", "x.service", &importer.Options{Targets: generate.OptionTypes(), Listens: map[string]string{"": "127.0.0.1:9001"}})
+	if err != nil || len(result.Apps) != 1 || !strings.Contains(result.Apps[0].Text, "tcp: 127.0.0.1:9001") {
+		t.Fatalf("%+v %v", result, err)
+	}
+	for _, n := range result.Notes {
+		if strings.HasPrefix(n.Field, "listen") {
+			t.Errorf("%s", n)
+		}
 	}
 }

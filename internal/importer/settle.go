@@ -40,7 +40,10 @@ func (r *reading) settle() *Result {
 		}
 	}
 	// What somebody has said is not assumed.
-	r.notes = slices.DeleteFunc(r.notes, func(n Note) bool { return n.Class == Assumed && r.answerOf(n.Field) != "" })
+	r.notes = slices.DeleteFunc(r.notes, func(n Note) bool {
+		listens := strings.HasPrefix(n.Hint, "--listen ") && r.choice(r.options.Listens, n.App) != ""
+		return n.Class == Assumed && (listens || r.answerOf(n.Field) != "")
+	})
 	r.sortNotes()
 	result.Notes = append([]Note{}, r.notes...)
 	result.Wrong, result.Choices, result.Lacks = r.wrong, r.choices, r.lacks
@@ -76,7 +79,7 @@ func (r *reading) complete() {
 			}
 			d.listen(want, r.flag("--listen", d))
 		}
-		if !d.has("listen.tcp") && !d.has("listen.unix") {
+		if !d.has("listen.tcp") && !d.has("listen.unix") && !d.portInCommand() {
 			first := freePorts(taken, port, d.instances())
 			address := fmt.Sprintf("%s:%d", cmp.Or(d.loopback, "127.0.0.1"), first)
 			d.text("listen.tcp", address, place{"a placeholder", 0})

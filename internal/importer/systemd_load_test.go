@@ -90,6 +90,63 @@ func TestSystemdNames(t *testing.T) {
 			[]string{"x instances: 2", `x command: [/srv/x, "--port=${port}", "--log=/l/${port}"]`, "x tcp: 127.0.0.1:8001"},
 			[]string{"u/x@.service: lost: Description=x on 8001"},
 		},
+		{
+			"services of scgi-run, which have no instances", "u",
+			map[string]string{
+				"u/x-1.service": "[Service]\nUser=www\nExecStart=/usr/local/bin/scgi-run wsgi --listen 127.0.0.1:8041 --path /srv x:app\n", "u/x-2.service": "[Service]\nUser=www\nExecStart=/usr/local/bin/scgi-run wsgi --listen 127.0.0.1:8042 --path /srv x:app\n",
+			},
+			[]string{"x-1 tcp: 127.0.0.1:8041", "x-2 tcp: 127.0.0.1:8042"},
+			nil,
+		},
+		{
+			"instances of scgi-run", "u",
+			map[string]string{
+				"u/x@.service": "[Service]\nUser=www\nExecStart=/usr/local/bin/scgi-run bridge --listen 127.0.0.1:%i /srv/x/\n", "u/m.wants/x@8001.service": "->../x@.service", "u/m.wants/x@8002.service": "->../x@.service",
+			},
+			[]string{"x-8001 tcp: 127.0.0.1:8001", "x-8002 tcp: 127.0.0.1:8002"},
+			nil,
+		},
+		{
+			"limits of requests", "u",
+			map[string]string{
+				"u/x@.service": "[Service]\nUser=www\nExecStart=/usr/local/bin/scgi-run bridge --limit=nofile=99 /srv/x/\nStandardInput=socket\nLimitNOFILE=100\nLimitNPROC=20\nLimitAS=1.5G\n",
+				"u/x.socket":   "[Socket]\nListenStream=127.0.0.1:81\nAccept=yes\n",
+			},
+			[]string{"x nofile: 99", "x nproc: 20", "x memory: 1536MiB"},
+			[]string{"u/x@.service:5: lost: LimitNOFILE=100 of the section Service"},
+		},
+		{
+			"limits as systemd reads them", "u",
+			map[string]string{"u/x.service": plain + "LimitAS=1G 512M\nLimitCORE=100B:200B\nLimitCPU=1min 500ms:2h\nLimitNOFILE=1K\nLimitNPROC=infinity:infinity\n"},
+			[]string{"x memory: 1536MiB", "x core: 100", "x cpu_seconds: 61"},
+			[]string{
+				"LimitCORE=100B:200B: a description has one limit", "LimitCPU=1min 500ms:2h: a description has one limit", "LimitNOFILE=1K is no limit, and systemd ignores it", "LimitNPROC=infinity",
+			},
+		},
+		{
+			"limits of starts that are none", "u",
+			map[string]string{"u/x.service": "[Unit]\nStartLimitIntervalSec=soon\nStartLimitBurst=many\n" + plain + "Restart=always\n"},
+			[]string{"x give_up: true", "x window: 10s"},
+			[]string{"u/x.service:2: lost: StartLimitIntervalSec=soon", "u/x.service:3: lost: StartLimitBurst=many"},
+		},
+		{
+			"a mode that is none", "u",
+			map[string]string{"u/x.service": plain, "u/x.socket": "[Socket]\nListenStream=/run/x.sock\nSocketMode=0999\n"},
+			[]string{`x mode: "0666"`},
+			[]string{"u/x.socket:3: lost: SocketMode=0999 is no mode"},
+		},
+		{
+			"a policy that is none", "u",
+			map[string]string{"u/x.service": plain + "Restart=sometimes\n"},
+			[]string{"x policy: never"},
+			[]string{"u/x.service:4: lost: Restart=sometimes is no policy"},
+		},
+		{
+			"a port in the command", "u",
+			map[string]string{"u/x.service": "[Service]\nUser=www\nExecStart=/srv/x --port=9001\n", "u/y.service": "[Service]\nUser=www\nExecStart=/usr/bin/uvicorn y:app\n"},
+			[]string{"x tcp: 127.0.0.1:9001", "y tcp: 127.0.0.1:8000"},
+			nil,
+		},
 		{"an instance alone", "u/x@9.service", map[string]string{"u/x@.service": service}, []string{`x-9 command: [/srv/x, "9"]`}, nil},
 		{"a template by its name", "u/x@.service", map[string]string{"u/x@.service": plain}, nil, []string{"u/x@.service: refused: it is a template"}},
 		{

@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"math"
 	"path"
 	"slices"
 	"strconv"
@@ -76,6 +75,7 @@ func (s *serviceReader) connection() {
 	for _, key := range []string{"StandardInput", "StandardOutput"} {
 		s.known("Service", key, "socket")
 	}
+	s.limits()
 }
 
 // output reads where the output goes: the journal, or a file.
@@ -147,6 +147,17 @@ func (s *serviceReader) resident() {
 			d.lost(at, "WorkingDirectory=%s, which only the machine knows", value)
 		}
 	}
+	s.limits()
+	s.stop()
+	s.restart()
+	s.reload()
+	s.known("Install", "WantedBy", "multi-user.target")
+	s.known("Install", "Also", d.name+".socket")
+}
+
+// limits reads the resource limits. Those that scgi-run sets for the script of a
+// request are told of by their settings.
+func (s *serviceReader) limits() {
 	for _, limit := range []struct{ key, field string }{
 		{"LimitCORE", "run.limits.core"},
 		{"LimitCPU", "run.limits.cpu_seconds"},
@@ -154,13 +165,10 @@ func (s *serviceReader) resident() {
 		{"LimitNPROC", "run.limits.nproc"},
 		{"LimitAS", "run.limits.memory"},
 	} {
-		s.limit(limit.key, limit.field)
+		if !s.request || !s.d.has(limit.field) {
+			s.limit(limit.key, limit.field)
+		}
 	}
-	s.stop()
-	s.restart()
-	s.reload()
-	s.known("Install", "WantedBy", "multi-user.target")
-	s.known("Install", "Also", d.name+".socket")
 }
 
 // limit reads a resource limit. Where there are two, the description has the soft one.
@@ -169,36 +177,39 @@ func (s *serviceReader) limit(key, field string) {
 	if !ok {
 		return
 	}
-	if value == "infinity" {
+	soft, hard, two := strings.Cut(value, ":")
+	if soft == "infinity" {
 		s.d.lost(at, "%s=infinity: a description has no limit without an end; where none is set, core files are off, and the rest is systemd's own", key)
 		return
 	}
-	soft, hard, two := strings.Cut(value, ":")
 	if two && soft != hard {
 		s.d.lost(at, "%s=%s: a description has one limit, soft and hard", key, value)
 	}
-	scale := int64(1)
-	bytes := field == "run.limits.core" || field == "run.limits.memory" // the others take no letter
-	if letter := strings.IndexAny(soft, "KMGT"); bytes && letter == len(soft)-1 && letter > 0 {
-		scale = 1 << (10 * (1 + strings.IndexByte("KMGT", soft[letter])))
-		soft = soft[:letter]
+	var n int64
+	var valid bool
+	switch field {
+	case "run.limits.core", "run.limits.memory":
+		n, valid = unitSize(soft)
+	case "run.limits.cpu_seconds":
+		var t time.Duration
+		t, valid = span(soft)
+		valid = valid && soft != ""
+		n = int64((t + time.Second - 1) / time.Second)
+	default: // they take no letter
+		var err error
+		n, err = strconv.ParseInt(soft, 10, 64)
+		valid = err == nil && n >= 0
 	}
-	n, err := strconv.ParseInt(soft, 10, 64)
-	if err != nil || n < 0 || n > math.MaxInt64/scale {
-		if t, timed := span(value); timed && key == "LimitCPU" && t >= time.Second {
-			s.d.number(field, int64(t/time.Second), at)
-			return
-		}
-		s.d.lost(at, "%s=%s is no number, and systemd ignores it", key, value)
-		return
-	}
-	if n *= scale; bytes {
+	switch {
+	case !valid:
+		s.d.lost(at, "%s=%s is no limit, and systemd ignores it", key, value)
+	case field == "run.limits.core", field == "run.limits.memory":
 		if n > 0 {
 			s.d.size(field, n, at)
 		}
-		return
+	default:
+		s.d.number(field, n, at)
 	}
-	s.d.number(field, n, at)
 }
 
 // timeSpan sets a field unless it is what a description has anyway.
@@ -260,7 +271,9 @@ func (s *serviceReader) restart() {
 		d.text("run.restart.policy", "on-failure", at)
 		d.lost(at, "Restart=%s becomes on-failure", policy)
 	default:
-		d.lost(at, "Restart=%s", policy)
+		d.text("run.restart.policy", "never", at)
+		d.lost(at, "Restart=%s is no policy, and systemd ignores it", policy)
+		policy = "no"
 	}
 	if _, _, set := s.raw("Service", "RestartSec"); set || d.first("run.restart.policy") != "never" {
 		s.timeSpan("RestartSec", "run.restart.delay", time.Second, 100*time.Millisecond)
@@ -273,11 +286,19 @@ func (s *serviceReader) restart() {
 	burst, interval := int64(5), 10*time.Second
 	value, limitAt, ok := s.either("StartLimitIntervalSec", "StartLimitInterval")
 	if ok {
-		interval, _ = span(value)
+		if t, valid := span(value); valid {
+			interval = t
+		} else {
+			d.lost(limitAt, "StartLimitIntervalSec=%s: a description has a time", value)
+		}
 	}
 	if text, burstAt, has := s.either("StartLimitBurst"); has {
 		limitAt = burstAt
-		burst, _ = strconv.ParseInt(text, 10, 32)
+		if n, err := strconv.ParseUint(text, 10, 31); err == nil {
+			burst = int64(n)
+		} else {
+			d.lost(burstAt, "StartLimitBurst=%s is no number, and systemd ignores it", text)
+		}
 	}
 	if interval == 0 || burst == 0 || policy == "" || policy == "no" {
 		return

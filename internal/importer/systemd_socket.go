@@ -100,8 +100,10 @@ func (s *serviceReader) socketOwner(u *unit) {
 		d.text("listen.group", group, groupAt)
 	}
 	bits := uint32(0o666)
-	if hasMode {
-		bits, _ = octal(mode)
+	if own, valid := octal(mode); hasMode && valid {
+		bits = own
+	} else if hasMode {
+		d.lost(modeAt, "SocketMode=%s is no mode, and systemd ignores it", mode)
 	} else {
 		modeAt = d.r.at(u.file, 0)
 	}

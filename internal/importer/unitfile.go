@@ -3,7 +3,9 @@ package importer
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -333,4 +335,32 @@ func span(s string) (time.Duration, bool) {
 		s = s[stop:]
 	}
 	return total, total <= 3650*24*time.Hour
+}
+
+var sizePart = regexp.MustCompile(`^[ \t]*([0-9]+)(?:\.([0-9]*))?[ \t]*([EPTGMKB]?)[ \t]*`)
+
+// unitSize reads a size: numbers with units, the largest first, as in "1G 512M".
+//
+// Source: parse_size of systemd 252, basic/parse-util.c.
+func unitSize(s string) (int64, bool) {
+	const units = "EPTGMKB"
+	total, next := 0.0, 0 // float64 is exact up to 8 PiB, and more is no limit of a program
+	for s != "" {
+		m := sizePart.FindStringSubmatch(s)
+		if m == nil {
+			return 0, false
+		}
+		s = s[len(m[0]):]
+		unit := len(units) // no letter
+		if m[3] != "" {
+			unit = strings.Index(units, m[3])
+		}
+		n, err := strconv.ParseFloat(m[1]+"."+m[2]+"0", 64)
+		if err != nil || unit < next {
+			return 0, false
+		}
+		total += math.Floor(n * math.Pow(1024, float64(max(6-unit, 0))))
+		next = unit + 1
+	}
+	return int64(total), next > 0 && total < 1<<53
 }
