@@ -101,8 +101,7 @@ func openFolder(path string, opts *Options, log *logger) (*folder, error) {
 		err = f.checks.folder("", path, f.status)
 	}
 	if err != nil {
-		root.Close()
-		_ = f.dir.Close()
+		f.close()
 		return nil, err
 	}
 	return f, nil
