@@ -23,9 +23,11 @@ const safePath = "/usr/local/bin:/usr/bin:/bin"
 //
 // Dropped holds the names of parameters that are in no list, for the log.
 func buildEnv(p *params, s *script, opts *Options) (env, dropped []string) {
-	e := outerEnv(opts)
-	for _, name := range p.names {
-		value := p.get(name)
+	e := &environment{}
+	e.reserve(p)
+	e.setOuter(opts)
+	for i, name := range p.names.list {
+		value := p.at(i)
 		switch {
 		case slices.Contains(opts.PassParams, name):
 			e.set(name, value)
@@ -38,50 +40,84 @@ func buildEnv(p *params, s *script, opts *Options) (env, dropped []string) {
 	}
 	setRequired(e, p)
 	setScript(e, p, s)
-	for _, variable := range opts.Env {
-		name, value, _ := strings.Cut(variable, "=")
-		e.set(name, value)
-	}
-	return e.list, dropped
+	e.setOwn(opts)
+	return e.variables(), dropped
 }
 
-// outerEnv returns what of this process's environment is passed on.
-func outerEnv(opts *Options) *environment {
-	e := &environment{index: make(map[string]int, 64)}
+// outerEnv returns the variables that do not depend on a request: setOuter's, and Env.
+func outerEnv(opts *Options) []string {
+	e := &environment{}
+	e.setOuter(opts)
+	e.setOwn(opts)
+	return e.variables()
+}
+
+// setOuter sets what of this process's environment is passed on.
+func (e *environment) setOuter(opts *Options) {
 	e.set("PATH", safePath)
 	for _, name := range opts.EnvPass {
 		if value, ok := os.LookupEnv(name); ok {
 			e.set(name, value)
 		}
 	}
-	return e
+}
+
+// setOwn sets Env.
+func (e *environment) setOwn(opts *Options) {
+	for _, variable := range opts.Env {
+		name, value, _ := strings.Cut(variable, "=")
+		e.set(name, value)
+	}
 }
 
 // environment is a list of variables that holds each name once.
 type environment struct {
-	list  []string
-	index map[string]int
+	names names
+	list  []string // NAME=VALUE, by a name's place; "" is not set
+	text  strings.Builder
+}
+
+// ownRoom is the memory in bytes that variables beyond the request's take, and
+// ownVariables is how many they are, as a rule.
+const (
+	ownRoom      = 512
+	ownVariables = 16
+)
+
+// reserve takes memory for the variables of a request at once, and not for each one.
+func (e *environment) reserve(p *params) {
+	room := ownRoom
+	for i, name := range p.names.list {
+		room += len(name) + len("=") + len(p.values[i].first)
+	}
+	e.text.Grow(room)
+	e.list = slices.Grow(e.list, len(p.values)+ownVariables)
+	e.names.list = slices.Grow(e.names.list, len(p.values)+ownVariables)
 }
 
 func (e *environment) set(name, value string) {
-	if i, ok := e.index[name]; ok {
-		e.list[i] = name + "=" + value
+	at := e.text.Len()
+	e.text.WriteString(name)
+	e.text.WriteByte('=')
+	e.text.WriteString(value)
+	variable := e.text.String()[at:]
+	if i := e.names.find(name); i >= 0 {
+		e.list[i] = variable
 		return
 	}
-	e.index[name] = len(e.list)
-	e.list = append(e.list, name+"="+value)
+	e.names.add(name)
+	e.list = append(e.list, variable)
 }
 
 func (e *environment) unset(name string) {
-	if i, ok := e.index[name]; ok {
-		e.list = slices.Delete(e.list, i, i+1)
-		delete(e.index, name)
-		for other, j := range e.index {
-			if j > i {
-				e.index[other] = j - 1
-			}
-		}
+	if i := e.names.find(name); i >= 0 {
+		e.list[i] = ""
 	}
+}
+
+// variables returns those that are set. Nothing can be set any more.
+func (e *environment) variables() []string {
+	return slices.DeleteFunc(e.list, func(variable string) bool { return variable == "" })
 }
 
 // setRequired sets the variables that a script may rely on.

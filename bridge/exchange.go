@@ -27,6 +27,7 @@ type exchange struct {
 	proc   *process
 	upload *upload // nil unless the body is streamed
 
+	room     *room  // for the start of the answer
 	head     []byte // output up to the end of the head, until that is sent
 	headSent bool
 	pending  []byte // to be sent before anything else
@@ -65,12 +66,11 @@ func (x *exchange) run(env []string, length int64) error {
 	}
 	fork := x.opts.Setting.fork
 	if x.conn.host != nil {
-		leave, err := x.conn.host.admit(x)
-		if err != nil {
+		if err := x.conn.host.admit(x); err != nil {
 			x.closeInput(stdin)
 			return err
 		}
-		defer leave()
+		defer x.conn.host.leave()
 		fork = x.conn.host.fork
 	}
 	x.proc, err = start(x.script, &x.opts.Setting, fork, stdin, env)
@@ -106,6 +106,8 @@ func (x *exchange) run(env []string, length int64) error {
 
 // close closes what is open of the exchange but for the connection.
 func (x *exchange) close() {
+	x.room.give()
+	x.room = nil
 	if x.proc != nil {
 		x.proc.close()
 	}
@@ -293,11 +295,15 @@ func (x *exchange) clientGone() error {
 	return refuse(0, x.script.name, "the client closed the connection before the answer was complete; the script is ended")
 }
 
+// firstHead is how much of the output is read at once, in the hope that the head is in it.
+const firstHead = 3 << 10
+
 // readHead reads output up to the end of the head and makes the start of the
 // answer of it.
 func (x *exchange) readHead() error {
-	if x.head == nil {
-		x.head = make([]byte, 0, 4096)
+	if x.room == nil {
+		x.room = newRoom()
+		x.head = x.room[:0:firstHead]
 	}
 	if len(x.head) == cap(x.head) {
 		x.head = append(x.head, make([]byte, len(x.head))...)[:len(x.head)]
@@ -314,7 +320,7 @@ func (x *exchange) readHead() error {
 	}
 	x.touch()
 	x.head = x.head[:len(x.head)+n]
-	answer, size, err := rewriteHead(x.head, x.opts.AddStatus, x.bodyless)
+	answer, size, err := rewriteHead(x.room[firstHead:firstHead], x.head, x.opts.AddStatus, x.bodyless)
 	if errors.Is(err, errHeadShort) {
 		return nil
 	}

@@ -21,7 +21,7 @@ type front struct {
 	decoder fastcgi.Decoder
 	buf     []byte // input that was received and not looked at
 	content []byte // of the body, looked at and not taken; in the same memory
-	room    []byte // what buf is in; nil while there is none
+	room    *room  // what buf is in; nil while there is none
 	scratch []byte // content of a record that is needed as a whole
 	ended   bool   // no more input will come
 
@@ -31,9 +31,6 @@ type front struct {
 
 	unsent []byte // records, or the rest of one
 }
-
-// inputSize is how much input is received at a time. A body goes past it.
-const inputSize = 8 << 10
 
 // maxValues is the longest record that asks for values: there are three names.
 const maxValues = 256
@@ -72,15 +69,16 @@ func (f *front) next() (fastcgi.Piece, error) {
 	}
 }
 
-// fill receives input.
+// fill receives input, at most as much as there is room for at a time. A body goes
+// past it.
 func (f *front) fill() error {
 	if f.ended {
 		return io.EOF
 	}
 	if f.room == nil {
-		f.room = make([]byte, inputSize)
+		f.room = newRoom()
 	}
-	have := copy(f.room, f.buf)
+	have := copy(f.room[:], f.buf)
 	n, err := f.conn.receive(f.room[have:])
 	f.buf = f.room[:have+n]
 	switch {
@@ -98,12 +96,19 @@ func (f *front) waiting() bool { return len(f.content)+len(f.buf) > 0 }
 // fail notes that no further request can be found in the input.
 func (f *front) fail() { f.ended, f.keep = true, false }
 
-// rest gives memory back that a connection without a request does not need.
+// rest gives memory back that a connection without a request does not need. What the
+// request has left of its body is none of the next one's.
 func (f *front) rest() {
+	f.content, f.scratch = nil, nil
 	if len(f.buf) == 0 {
-		f.buf, f.room = nil, nil
+		f.close()
 	}
-	f.scratch = nil
+}
+
+// close gives the memory back for good.
+func (f *front) close() {
+	f.room.give()
+	f.room, f.buf, f.content = nil, nil, nil
 }
 
 // sort reports whether a piece is the present request's, and deals with it if it

@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 
 	"scgikit/internal/scgi"
@@ -14,14 +16,14 @@ const maxHead = scgi.MaxHeadBytes
 var errHeadShort = errors.New("the head of the answer is not complete")
 
 // rewriteHead takes the head from the start of a script's output and returns
-// what the web server gets instead, with the rest of the output after it; or
-// errHeadShort.
+// what the web server gets instead, with the rest of the output after it, appended to
+// to; or errHeadShort.
 //
 // Web servers differ in what they make of a head: without a Status line Apache
 // resolves "Location: /x" by itself, and a 1xx status or a Transfer-Encoding
 // breaks the protocol to the browser behind all of them. So there is exactly one
 // status, in the first line, and no field that is about the connection.
-func rewriteHead(output []byte, addStatus, bodyless bool) (answer []byte, size int64, err error) {
+func rewriteHead(to, output []byte, addStatus, bodyless bool) (answer []byte, size int64, err error) {
 	for {
 		end := scgi.HeadEnd(output)
 		if end == 0 && len(output) < maxHead {
@@ -36,16 +38,20 @@ func rewriteHead(output []byte, addStatus, bodyless bool) (answer []byte, size i
 		}
 		output = output[end:]
 		if head.Status == 0 || head.Status >= 200 { // what an interim response precedes is the answer
-			return appendHead(head, output, addStatus, bodyless)
+			return appendHead(to, head, output, addStatus, bodyless)
 		}
 	}
 }
 
-func appendHead(head scgi.Head, rest []byte, addStatus, bodyless bool) (answer []byte, size int64, err error) {
-	answer = make([]byte, 0, len(rest)+1024)
+func appendHead(answer []byte, head scgi.Head, rest []byte, addStatus, bodyless bool) (_ []byte, size int64, err error) {
+	begin := len(answer)
 	status, reason := head.Effective()
 	if head.Status != 0 || addStatus {
-		answer = append(answer, "Status: "+itoa(status)+" "+reason+"\r\n"...)
+		answer = append(answer, "Status: "...)
+		answer = strconv.AppendInt(answer, int64(status), 10)
+		answer = append(answer, ' ')
+		answer = append(answer, reason...)
+		answer = append(answer, "\r\n"...)
 	}
 	length, announced := "", int64(-1)
 	for _, h := range head.Header {
@@ -73,7 +79,7 @@ func appendHead(head scgi.Head, rest []byte, addStatus, bodyless bool) (answer [
 		announced = 0
 	}
 	if size = -1; announced >= 0 {
-		size = int64(len(answer)) + announced
+		size = int64(len(answer)-begin) + announced
 	}
 	return append(answer, rest...), size, nil
 }
@@ -83,9 +89,7 @@ func appendHead(head scgi.Head, rest []byte, addStatus, bodyless bool) (answer [
 //
 // Source: RFC 9110 section 7.6.1.
 func isHopByHop(name string) bool {
-	switch strings.ToLower(name) {
-	case "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade":
-		return true
-	}
-	return false
+	return slices.ContainsFunc(hopByHop[:], func(other string) bool { return strings.EqualFold(name, other) })
 }
+
+var hopByHop = [...]string{"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}

@@ -1,28 +1,46 @@
 package bridge
 
 import (
+	"slices"
 	"strings"
 
 	"scgikit/internal/scgi"
 )
 
-// params holds a request's parameters, each name once. An empty value counts
-// as none: web servers send both for the same thing.
+// params holds a request's parameters, each name once, in the order of their first
+// occurrence. An empty value counts as none: web servers send both for the same
+// thing.
 type params struct {
-	names  []string // in the order of their first occurrence
-	values map[string][]string
+	names  names
+	values []value // by a name's place
+}
+
+// value is what a parameter says: the first one, and what joins it.
+type value struct {
+	first string
+	more  []string
 }
 
 // get returns the value of a parameter, "" if there is none.
 func (p *params) get(name string) string {
-	values := p.values[name]
-	switch {
-	case len(values) == 0:
+	i := p.names.find(name)
+	if i < 0 {
 		return ""
-	case name == "HTTP_COOKIE":
-		return strings.Join(values, "; ")
 	}
-	return strings.Join(values, ", ")
+	return p.at(i)
+}
+
+// at is get by a name's place.
+func (p *params) at(i int) string {
+	v := &p.values[i]
+	if v.more == nil {
+		return v.first
+	}
+	separator := ", "
+	if p.names.list[i] == "HTTP_COOKIE" {
+		separator = "; "
+	}
+	return strings.Join(slices.Concat([]string{v.first}, v.more), separator)
 }
 
 // mergeParams makes one parameter of several with the same name. The protocol
@@ -33,23 +51,25 @@ func (p *params) get(name string) string {
 // for whom, or how much is read must not say two things. Of the others the last
 // one counts; differing holds their names where they differ.
 func mergeParams(headers []scgi.Header) (p *params, differing []string, err error) {
-	p = &params{values: make(map[string][]string, len(headers))}
+	p = &params{names: names{list: make([]string, 0, len(headers))}, values: make([]value, 0, len(headers))}
 	for _, h := range headers {
-		before, seen := p.values[h.Name]
-		switch {
-		case !seen:
-			p.names = append(p.names, h.Name)
-			p.values[h.Name] = []string{h.Value}
+		i := p.names.find(h.Name)
+		if i < 0 {
+			p.names.add(h.Name)
+			p.values = append(p.values, value{first: h.Value})
+			continue
+		}
+		switch before := &p.values[i]; {
 		case strings.HasPrefix(h.Name, "HTTP_"):
-			p.values[h.Name] = append(before, h.Value)
-		case before[0] == h.Value:
+			before.more = append(before.more, h.Value)
+		case before.first == h.Value:
 		case h.Name == "CONTENT_LENGTH" && h.Value == "":
 			// nginx with "scgi_param CONTENT_LENGTH $content_length", on a GET.
 		case h.Name == "CONTENT_LENGTH", h.Name == "SCRIPT_FILENAME", h.Name == "REMOTE_USER", h.Name == "REQUEST_METHOD":
 			return nil, nil, refuse(400, "", "parameter "+h.Name+" occurs twice, with different values")
 		default:
 			differing = append(differing, h.Name)
-			before[0] = h.Value
+			before.first = h.Value
 		}
 	}
 	if method := p.get("REQUEST_METHOD"); !scgi.IsToken(method) || len(method) > maxMethod {

@@ -29,17 +29,22 @@ type poller struct {
 
 	mu      sync.Mutex
 	waiters []*waiter // by number; nil are free
-	free    []int32   // numbers
+	free    []*waiter
+	alarm   *time.Timer
+	ringsAt time.Time // when alarm does; the zero time is never
 }
 
 // waiter is what a connection waits with.
 type waiter struct {
 	poller *poller
 	number int32
-	wake   chan struct{} // full if something has changed
-	timer  *time.Timer
+	wake   chan struct{}     // full if something has changed
+	until  time.Time         // the deadline; under the lock of poller
 	added  []unix.EpollEvent // by descriptor; Fd is that
 }
+
+// alarmPause is the time between two looks at the deadlines.
+const alarmPause = 2 * time.Millisecond
 
 func newPoller() (*poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -59,6 +64,8 @@ func newPoller() (*poller, error) {
 		_ = p.file.Close()
 		return nil, err
 	}
+	p.alarm = time.AfterFunc(time.Hour, p.ring)
+	p.alarm.Stop()
 	go p.run()
 	return p, nil
 }
@@ -85,42 +92,93 @@ func (p *poller) wake(events []unix.EpollEvent) {
 	defer p.mu.Unlock()
 	for i := range events {
 		// It may be another one by now that has the number: it looks in vain.
-		if w := p.waiters[events[i].Fd]; w != nil {
-			select {
-			case w.wake <- struct{}{}:
-			default:
-			}
+		if number := int(events[i].Fd); number < len(p.waiters) && p.waiters[number] != nil {
+			p.waiters[number].awake()
 		}
 	}
 }
 
-// waiter returns a new waiter.
+// awake ends the waiter's wait, or its next one.
+func (w *waiter) awake() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// ring wakes waiters whose time has come, and sets the alarm for the next one.
+func (p *poller) ring() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	p.ringsAt = time.Time{}
+	for _, w := range p.waiters {
+		switch {
+		case w == nil || w.until.IsZero():
+		case !now.Before(w.until):
+			w.until = time.Time{}
+			w.awake()
+		case p.ringsAt.IsZero() || w.until.Before(p.ringsAt):
+			p.ringsAt = w.until
+		}
+	}
+	if !p.ringsAt.IsZero() {
+		p.alarm.Reset(max(p.ringsAt.Sub(now), alarmPause))
+	}
+}
+
+// wakeAt has a waiter woken at a time. Deadlines come in the order of requests, mostly,
+// and hardly any is reached: so one alarm is there for all, and the one that has been
+// set is early enough for those that come later.
+func (p *poller) wakeAt(w *waiter, until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.until = until
+	if p.ringsAt.IsZero() || until.Before(p.ringsAt) {
+		p.ringsAt = until
+		p.alarm.Reset(time.Until(until))
+	}
+}
+
+// waiter returns a waiter.
 func (p *poller) waiter() *waiter {
-	w := &waiter{poller: p, wake: make(chan struct{}, 1)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if last := len(p.free) - 1; last >= 0 {
-		w.number = p.free[last]
+		w := p.free[last]
 		p.free = p.free[:last]
 		p.waiters[w.number] = w
-	} else {
-		w.number = int32(len(p.waiters)) //nolint:gosec // there are no more than descriptors
-		p.waiters = append(p.waiters, w)
+		return w
 	}
+	number := int32(len(p.waiters)) //nolint:gosec // there are no more than descriptors
+	w := &waiter{poller: p, number: number, wake: make(chan struct{}, 1)}
+	p.waiters = append(p.waiters, w)
 	return w
 }
 
-// close gives the waiter's number back.
+// close gives the waiter back.
 func (w *waiter) close() {
+	w.forget()
 	w.poller.mu.Lock()
 	defer w.poller.mu.Unlock()
+	w.until = time.Time{}
 	w.poller.waiters[w.number] = nil
-	w.poller.free = append(w.poller.free, w.number)
+	w.poller.free = append(w.poller.free, w)
+}
+
+// drop gives memory back, if nothing waits.
+func (p *poller) drop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.free) == len(p.waiters) {
+		p.free, p.waiters = nil, nil
+	}
 }
 
 // poll waits until one of the descriptors has something to say, or errTime.
 func (w *waiter) poll(pfds []unix.PollFd, deadline time.Time) error {
-	known := !time.Now().Before(deadline) // whether something can be there that wakes nobody
+	now := time.Now()
+	known := !now.Before(deadline) // whether something can be there that wakes nobody
 	for i := range pfds {
 		added, err := w.add(pfds[i])
 		if err != nil {
@@ -133,22 +191,13 @@ func (w *waiter) poll(pfds []unix.PollFd, deadline time.Time) error {
 			if ready, err := pollNow(pfds); ready || err != nil {
 				return err
 			}
+			if now = time.Now(); !now.Before(deadline) {
+				return errTime
+			}
 		}
 		known = true
-		left := time.Until(deadline)
-		if left <= 0 {
-			return errTime
-		}
-		if w.timer == nil {
-			w.timer = time.NewTimer(left)
-		} else {
-			w.timer.Reset(left)
-		}
-		select {
-		case <-w.wake:
-			w.timer.Stop()
-		case <-w.timer.C:
-		}
+		w.poller.wakeAt(w, deadline)
+		<-w.wake
 	}
 }
 

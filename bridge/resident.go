@@ -303,10 +303,6 @@ const (
 )
 
 // pace runs while there is work, and gives memory back when that is over.
-//
-// It also saves wake-ups while there is work. Each wait of a connection has a
-// deadline, many seconds away, and the run-time wakes a thread for a timer that is
-// to fire before all others; with this one there it never is.
 func (h *host) pace() {
 	ticker := time.NewTicker(paceTime)
 	defer ticker.Stop()
@@ -320,6 +316,7 @@ func (h *host) pace() {
 		h.mu.Unlock()
 	}
 	h.folders.drop()
+	h.poller.drop()
 	lean.Memory()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -352,16 +349,15 @@ func (c *connection) kept() *openFolders {
 	return &c.host.folders
 }
 
-// admit waits for a script's turn. Leave ends it.
-func (h *host) admit(x *exchange) (leave func(), err error) {
-	leave = func() { <-h.children }
+// admit waits for a script's turn, which leave ends.
+func (h *host) admit(x *exchange) error {
 	select {
 	case h.children <- struct{}{}:
-		return leave, nil
+		return nil
 	default:
 	}
 	if !h.line() {
-		return nil, refuse(503, x.script.name, itoa(h.res.Children)+" scripts run and "+itoa(h.res.Queue)+" requests wait already")
+		return refuse(503, x.script.name, itoa(h.res.Children)+" scripts run and "+itoa(h.res.Queue)+" requests wait already")
 	}
 	defer h.unline()
 	limit := time.NewTimer(h.opts.Timeout)
@@ -369,14 +365,16 @@ func (h *host) admit(x *exchange) (leave func(), err error) {
 	select {
 	case h.children <- struct{}{}:
 	case <-limit.C:
-		return nil, refuse(503, x.script.name, "no script has ended for "+h.opts.Timeout.String()+", "+itoa(h.res.Children)+" run")
+		return refuse(503, x.script.name, "no script has ended for "+h.opts.Timeout.String()+", "+itoa(h.res.Children)+" run")
 	}
 	if x.conn.gone() {
-		leave()
-		return nil, refuse(0, x.script.name, "the client closed the connection before the script's turn")
+		h.leave()
+		return refuse(0, x.script.name, "the client closed the connection before the script's turn")
 	}
-	return leave, nil
+	return nil
 }
+
+func (h *host) leave() { <-h.children }
 
 // line takes a place among the waiting, if there is one.
 func (h *host) line() bool {

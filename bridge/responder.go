@@ -23,7 +23,10 @@ var errAborted = errors.New("the web server aborted the request")
 func serveFastCGI(conn *connection, deadline time.Time, log *logger, opts *Options) error {
 	f := &front{conn: conn}
 	conn.front = f
-	defer func() { f.keep, conn.ended = false, false }() // finish says that this was all
+	defer func() {
+		f.keep, conn.ended = false, false // finish says that this was all
+		f.close()
+	}()
 	for {
 		req, err := f.request(deadline, opts.HeaderTimeout)
 		if errors.Is(err, io.EOF) {

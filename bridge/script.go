@@ -127,7 +127,10 @@ func (f *folder) walk(path, base string) (*script, error) {
 		if err := f.checks.name(part); err != nil {
 			return nil, err
 		}
-		at = filepath.Join(at, part)
+		if at != "" {
+			at += "/"
+		}
+		at += part
 		info, err := f.look(at)
 		if err != nil {
 			return nil, err
@@ -139,7 +142,8 @@ func (f *folder) walk(path, base string) (*script, error) {
 			if err := f.checks.file(at, info); err != nil {
 				return nil, err
 			}
-			s := &script{path: f.path + "/" + at, name: at, scriptName: base + "/" + at}
+			below := "/" + at
+			s := &script{path: f.path + below, name: at, scriptName: base + below}
 			if more {
 				s.pathInfo = "/" + after
 			}

@@ -66,6 +66,8 @@ func (*poller) waiter() *waiter { return nil }
 
 func (*waiter) poll(pfds []unix.PollFd, deadline time.Time) error { return poll(pfds, deadline) }
 
+func (*poller) drop() {}
+
 func (*waiter) forget() {}
 
 func (*waiter) close() {}

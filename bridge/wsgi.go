@@ -58,11 +58,7 @@ func ServeWSGI(opts *WSGIOptions) int {
 	resetSignals()
 	closeInherited()
 	env := outerEnv(&opts.Options)
-	for _, variable := range opts.Env {
-		name, value, _ := strings.Cut(variable, "=")
-		env.set(name, value)
-	}
-	conn.refuse(becomePython(opts, env.list, shim+"\n\nsys.exit(main(sys.argv[1:]))\n"), log)
+	conn.refuse(becomePython(opts, env, shim+"\n\nsys.exit(main(sys.argv[1:]))\n"), log)
 	conn.finish()
 	return ExitTemporary
 }
@@ -90,11 +86,7 @@ func reside(opts *WSGIOptions, res *Residence, become func(listeners []*listener
 	if err == nil {
 		closeInherited()
 		env := outerEnv(&opts.Options)
-		for _, variable := range opts.Env {
-			name, value, _ := strings.Cut(variable, "=")
-			env.set(name, value)
-		}
-		err = become(listeners, env.list, log)
+		err = become(listeners, env, log)
 	}
 	log.line(failure, "", err.Error())
 	for _, l := range listeners {

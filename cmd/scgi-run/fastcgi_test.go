@@ -123,6 +123,7 @@ func TestFastCGI(t *testing.T) {
 		name   string
 		raw    string
 		output string // its start
+		ends   string // its end
 		others string // records, comma-separated
 		log    string
 	}{
@@ -138,6 +139,11 @@ func TestFastCGI(t *testing.T) {
 		{name: "no length, too large", raw: fastcgiRequest(1, false, post(""), long+long), output: overlong, others: "end 1 0", log: "the limit is 250000"},
 		{name: "no length, no body", raw: fastcgiRequest(1, false, post(""), ""), output: ok + "length , read 0\n", others: "end 1 0"},
 		{name: "more than the length", raw: fastcgiRequest(1, false, post("3"), "12345"), output: ok + "length 3, read 3\n", others: "end 1 0"},
+		{
+			name: "more than the length, and no start", others: "end 1 0,end 1 0",
+			raw:    fastcgiRequest(1, true, append(post("3"), header{"SCRIPT_NAME", "/broken"}), "12345") + fastcgiRequest(1, false, post(""), "abcde"),
+			output: "Status: 500 Internal Server Error\r\n", ends: "length 5, read 5\n", log: "not found",
+		},
 		{name: "less than the length", raw: fastcgiRequest(1, false, post("10"), "12345"), output: bad, others: "end 1 0", log: "shorter than CONTENT_LENGTH"},
 		{name: "length is no number", raw: fastcgiRequest(1, false, post("-1"), ""), output: bad, others: "end 1 0", log: "CONTENT_LENGTH is not a number"},
 		{name: "two lengths", raw: fastcgiRequest(1, false, headers(header{"CONTENT_LENGTH", "1"}, header{"CONTENT_LENGTH", "2"}), "12"), output: bad, others: "end 1 0", log: "occurs twice"},
@@ -167,6 +173,7 @@ func TestFastCGI(t *testing.T) {
 	}
 	dir := folder(t, map[string]string{
 		"hello":  helloScript,
+		"broken": "#!/nowhere/sh\n",
 		"length": "#!/bin/sh\necho Content-Type: text/plain; echo; echo \"length $CONTENT_LENGTH, read $(wc -c)\"\n",
 	})
 	for _, tt := range tests {
@@ -186,6 +193,9 @@ func TestFastCGI(t *testing.T) {
 				output, others := recordsOf(t, string(raw))
 				if !strings.HasPrefix(output, tt.output) || (tt.output == "" && output != "") {
 					t.Errorf("output %.200q, want %.200q", output, tt.output)
+				}
+				if !strings.HasSuffix(output, tt.ends) {
+					t.Errorf("output %.500q, want %q at its end", output, tt.ends)
 				}
 				if got := strings.Join(others, ","); got != tt.others {
 					t.Errorf("records %q, want %q", got, tt.others)

@@ -2,6 +2,7 @@ package nowait
 
 import (
 	"errors"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -153,9 +154,10 @@ const Here = unix.AT_FDCWD
 // Stat looks at what has a name in an open folder, or, with Here, a path. With follow
 // it goes through a link at the end.
 func Stat(folder int, name string, follow bool) (Status, error) {
-	path, err := unix.BytePtrFromString(name)
-	if err != nil {
-		return Status{}, err
+	var room [128]byte // enough, as a rule, and not on the heap
+	path := append(append(room[:0], name...), 0)
+	if strings.IndexByte(name, 0) >= 0 {
+		return Status{}, syscall.EINVAL
 	}
 	flags := unix.AT_STATX_SYNC_AS_STAT
 	if !follow {
@@ -164,7 +166,7 @@ func Stat(folder int, name string, follow bool) (Status, error) {
 	const wanted = unix.STATX_TYPE | unix.STATX_MODE | unix.STATX_UID | unix.STATX_INO
 	var st unix.Statx_t
 	for {
-		_, _, errno := unix.RawSyscall6(unix.SYS_STATX, uintptr(folder), uintptr(unsafe.Pointer(path)), uintptr(flags), wanted, uintptr(unsafe.Pointer(&st)), 0)
+		_, _, errno := unix.RawSyscall6(unix.SYS_STATX, uintptr(folder), uintptr(first(path)), uintptr(flags), wanted, uintptr(unsafe.Pointer(&st)), 0)
 		switch errno {
 		case 0:
 			return Status{
