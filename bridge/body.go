@@ -17,9 +17,6 @@ import (
 // what a pipe holds on Linux; a system that gives less is found out.
 const pipeBody = 64 << 10
 
-// bodyBuffer is how much of a longer body is moved at a time.
-const bodyBuffer = 128 << 10
-
 // openInput makes the script's standard input, and returns how long the body is.
 func (x *exchange) openInput(length int64) (stdin int, known int64, err error) {
 	if length == unknownLength {
@@ -65,7 +62,7 @@ func (x *exchange) input(length int64) (stdin int, err error) {
 	if length > pipeBody {
 		return x.spoolBody(nil, length)
 	}
-	body := make([]byte, length)
+	body := make([]byte, length) // and not more: a client may be slow
 	for n := 0; n < len(body); {
 		k, err := x.receive(body[n:])
 		if err != nil {
@@ -106,7 +103,10 @@ func (x *exchange) inputOf(body []byte) (stdin int, err error) {
 // returned.
 func (x *exchange) inputToEnd() (stdin int, length int64, err error) {
 	fd := -1
-	buf := make([]byte, pipeBody)
+	small, large := newRoom(), (*hall)(nil)
+	defer small.give()
+	defer func() { large.give() }()
+	buf := small[:]
 	have := 0
 	for {
 		n, err := x.take(buf[have:])
@@ -123,6 +123,11 @@ func (x *exchange) inputToEnd() (stdin int, length int64, err error) {
 		case length > x.opts.MaxBody:
 			closed(fd)
 			return -1, 0, tooLong(length, x.opts)
+		}
+		if have == len(small) && large == nil && !ended {
+			large = newHall()
+			copy(large[:], buf)
+			buf = large[:pipeBody]
 		}
 		if have < len(buf) && !ended {
 			continue
@@ -172,7 +177,9 @@ func (x *exchange) spoolBody(have []byte, rest int64) (stdin int, err error) {
 
 // copyBody moves that many bytes from the connection to a file.
 func (x *exchange) copyBody(fd int, left int64) error {
-	buf := make([]byte, min(left, bodyBuffer))
+	hall := newHall()
+	defer hall.give()
+	buf := hall[:]
 	for left > 0 {
 		n, err := x.receive(buf[:min(left, int64(len(buf)))])
 		if err != nil {

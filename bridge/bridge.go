@@ -81,6 +81,8 @@ type Options struct {
 	// LogFile is where messages and the script's standard error go; without
 	// one that is standard error or, where that is the connection, syslog.
 	LogFile string
+
+	outer []string // what outerVariables returns; nil is not known yet
 }
 
 // Serve serves the connection on file descriptor 0 and returns the exit code.
@@ -148,6 +150,9 @@ func tooLong(length int64, opts *Options) error {
 // explainRequest makes a refusal of what is wrong with a request's header block,
 // or with the length of its body. io.EOF is none at all.
 func explainRequest(req *scgi.Request, err error, opts *Options) error {
+	if err == nil && req.ContentLength <= opts.MaxBody {
+		return nil
+	}
 	syntax, isSyntax := errors.AsType[*scgi.SyntaxError](err)
 	switch {
 	case errors.Is(err, io.EOF):
@@ -160,10 +165,8 @@ func explainRequest(req *scgi.Request, err error, opts *Options) error {
 		return refuse(400, "", "not an SCGI request: "+syntax.Error())
 	case err != nil:
 		return refuse(400, "", "read the request: "+err.Error())
-	case req.ContentLength > opts.MaxBody:
-		return tooLong(req.ContentLength, opts)
 	}
-	return nil
+	return tooLong(req.ContentLength, opts)
 }
 
 // prepare finds the script and builds its environment.

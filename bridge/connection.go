@@ -21,12 +21,17 @@ type connection struct {
 	socket   bool // in and out are one socket
 	begun    bool // part of an answer is on its way
 	complete bool // the present request's body has been received
-	ended    bool // endAnswer has been called
+	shut     bool // nothing can be sent any more
 	done     bool // finish has been called
 
 	waiter *waiter // nil waits in poll(2), and with it a thread
 	host   *host   // nil if this process serves this connection alone
-	front  *front  // nil unless the web server speaks FastCGI
+	// Under the lock of host: where it is in the list of those that are open, and
+	// whether the present request's header block is here.
+	place    int
+	received bool
+
+	front *front // nil unless the web server speaks FastCGI
 }
 
 // openConnection looks at what the process was started with. A socket on file
@@ -178,18 +183,20 @@ func errorAnswer(status int) []byte {
 
 // endAnswer says that no more will come.
 func (c *connection) endAnswer() {
-	if c.front != nil && !c.ended {
+	if c.front != nil {
 		c.front.end(time.Now().Add(lingerTime))
+		if c.front.keep {
+			return
+		}
 	}
 	switch {
-	case c.ended:
-	case c.front != nil && c.front.keep:
+	case c.shut:
 	case c.socket:
 		nowait.Shutdown(c.out, unix.SHUT_WR)
 	default:
 		_ = unix.Close(c.out)
 	}
-	c.ended = true
+	c.shut = true
 }
 
 // finish ends the answer so that the client gets all of it: it says that no
@@ -203,6 +210,9 @@ func (c *connection) finish() {
 		return
 	}
 	c.done = true
+	if c.host != nil && !c.shut && c.allIsHere() {
+		return // it is closed at once, which says it as well
+	}
 	c.endAnswer()
 	if !c.socket {
 		return
@@ -221,6 +231,17 @@ func (c *connection) finish() {
 	for fd := range 2 {
 		_ = dup2(null, fd)
 	}
+}
+
+// allIsHere reports whether the client has sent what it has announced and no more.
+func (c *connection) allIsHere() bool {
+	if !c.complete || c.front != nil && !c.front.stdinDone {
+		return false
+	}
+	var buf [1]byte
+	n, _ := nowait.Recv(c.in, buf[:], 0)
+	c.complete = n <= 0 // else who knows how much more there is
+	return c.complete
 }
 
 // discard reads until the other side closes, or has nothing more to send, or the

@@ -17,11 +17,13 @@ const cutPause = 2 * time.Second
 // await waits for the script's end after its answer. One that goes on for
 // longer than the timeout is ended.
 func (x *exchange) await() error {
-	x.touch()
+	if x.proc.ended {
+		return nil
+	}
 	if !x.served {
 		x.proc.stdout = closed(x.proc.stdout)
 	}
-	limit := x.progress.Add(x.opts.Timeout)
+	limit := time.Now().Add(x.opts.Timeout)
 	for !x.proc.ended {
 		pfds := x.endInterests()
 		until := limit
@@ -86,7 +88,9 @@ func (x *exchange) handleEnd(pfds []unix.PollFd) {
 	}
 	if pfds[2].Revents != 0 {
 		// Nobody gets it, but a script that writes more is not to fail for that.
-		if n, err := readPipe(x.proc.stdout, make([]byte, bodyBuffer)); n <= 0 && !errors.Is(err, unix.EAGAIN) {
+		hall := newHall()
+		defer hall.give()
+		if n, err := readPipe(x.proc.stdout, hall[:]); n <= 0 && !errors.Is(err, unix.EAGAIN) {
 			x.proc.stdout = closed(x.proc.stdout)
 		}
 	}

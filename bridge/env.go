@@ -25,7 +25,11 @@ const safePath = "/usr/local/bin:/usr/bin:/bin"
 func buildEnv(p *params, s *script, opts *Options) (env, dropped []string) {
 	e := &environment{}
 	e.reserve(p)
-	e.setOuter(opts)
+	if opts.outer == nil {
+		e.setAll(outerVariables(opts))
+	} else {
+		e.setAll(opts.outer)
+	}
 	for i, name := range p.names.list {
 		value := p.at(i)
 		switch {
@@ -40,34 +44,27 @@ func buildEnv(p *params, s *script, opts *Options) (env, dropped []string) {
 	}
 	setRequired(e, p)
 	setScript(e, p, s)
-	e.setOwn(opts)
+	e.setAll(opts.Env)
 	return e.variables(), dropped
 }
 
-// outerEnv returns the variables that do not depend on a request: setOuter's, and Env.
+// outerEnv returns the variables that do not depend on a request: outer ones and Env.
 func outerEnv(opts *Options) []string {
 	e := &environment{}
-	e.setOuter(opts)
-	e.setOwn(opts)
+	e.setAll(outerVariables(opts))
+	e.setAll(opts.Env)
 	return e.variables()
 }
 
-// setOuter sets what of this process's environment is passed on.
-func (e *environment) setOuter(opts *Options) {
-	e.set("PATH", safePath)
+// outerVariables returns what of this process's environment is passed on.
+func outerVariables(opts *Options) []string {
+	variables := []string{"PATH=" + safePath}
 	for _, name := range opts.EnvPass {
 		if value, ok := os.LookupEnv(name); ok {
-			e.set(name, value)
+			variables = append(variables, name+"="+value)
 		}
 	}
-}
-
-// setOwn sets Env.
-func (e *environment) setOwn(opts *Options) {
-	for _, variable := range opts.Env {
-		name, value, _ := strings.Cut(variable, "=")
-		e.set(name, value)
-	}
+	return variables
 }
 
 // environment is a list of variables that holds each name once.
@@ -100,7 +97,21 @@ func (e *environment) set(name, value string) {
 	e.text.WriteString(name)
 	e.text.WriteByte('=')
 	e.text.WriteString(value)
-	variable := e.text.String()[at:]
+	e.put(name, e.text.String()[at:])
+}
+
+// setAll sets variables that are NAME=VALUE.
+func (e *environment) setAll(variables []string) {
+	for _, variable := range variables {
+		name, _, found := strings.Cut(variable, "=")
+		if !found {
+			variable += "="
+		}
+		e.put(name, variable)
+	}
+}
+
+func (e *environment) put(name, variable string) {
 	if i := e.names.find(name); i >= 0 {
 		e.list[i] = variable
 		return

@@ -37,11 +37,12 @@ type exchange struct {
 	sent     int64  // bytes of it
 	served   bool   // the client has all of the answer, and has gone
 	splices  bool   // the kernel moves the answer by itself
-	buf      []byte // for the answer where it does not
+	hall     *hall  // for an answer that is long, where it does not
 
 	errLine   []byte // unfinished line of the standard error
 	errLogged int    // bytes of it so far
 
+	now      time.Time // when relay was last woken
 	progress time.Time // when something last moved between client and script
 	heard    time.Time // when the script's output last had something, or it ended
 }
@@ -78,13 +79,16 @@ func (x *exchange) run(env []string, length int64) error {
 	if err != nil {
 		return err
 	}
+	x.now = time.Now()
 	x.touch()
 	err = x.relay()
 	if errors.Is(err, errServed) {
 		x.served, err = true, nil
 	}
 	if err == nil {
-		x.conn.endAnswer()
+		if !x.proc.ended || x.proc.stderr >= 0 { // else the connection is closed in a moment
+			x.conn.endAnswer()
+		}
 		err = x.await()
 	}
 	if err != nil {
@@ -107,7 +111,8 @@ func (x *exchange) run(env []string, length int64) error {
 // close closes what is open of the exchange but for the connection.
 func (x *exchange) close() {
 	x.room.give()
-	x.room = nil
+	x.hall.give()
+	x.room, x.hall = nil, nil
 	if x.proc != nil {
 		x.proc.close()
 	}
@@ -118,7 +123,7 @@ func (x *exchange) close() {
 
 // touch notes that something has moved.
 func (x *exchange) touch() {
-	x.progress = time.Now()
+	x.progress = x.now
 }
 
 // The places of the descriptors in a poll.
@@ -143,11 +148,12 @@ func (x *exchange) relay() error {
 	for {
 		pfds := x.interests()
 		err := x.conn.poll(pfds[:], x.deadline())
+		x.now = time.Now()
 		if errors.Is(err, errTime) {
-			if x.proc.ended && x.wantsOutput() && time.Since(x.heard) >= quietTime {
+			if x.proc.ended && x.wantsOutput() && x.now.Sub(x.heard) >= quietTime {
 				return x.outputEnds()
 			}
-			if time.Since(x.progress) < x.opts.Timeout {
+			if x.now.Sub(x.progress) < x.opts.Timeout {
 				continue
 			}
 			return refuse(504, x.script.name, "no progress for "+x.opts.Timeout.String()+": the script is ended")
@@ -242,7 +248,7 @@ func (x *exchange) handle(pfds *[pollCount]unix.PollFd) (done bool, err error) {
 	}
 	if pfds[pollExit].Revents != 0 {
 		x.proc.ended = true
-		x.heard = time.Now()
+		x.heard = x.now
 	}
 	if x.conn.socket && pfds[pollClient].Revents&gone != 0 {
 		return false, x.clientGone()
@@ -264,7 +270,7 @@ func (x *exchange) handle(pfds *[pollCount]unix.PollFd) (done bool, err error) {
 	if pfds[pollStdout].Revents == 0 {
 		return false, nil
 	}
-	x.heard = time.Now()
+	x.heard = x.now
 	if !x.headSent {
 		return false, x.readHead()
 	}
@@ -400,13 +406,14 @@ func (x *exchange) transfer() (done bool, err error) {
 		}
 		x.splices = false
 	}
-	if x.buf == nil {
-		x.buf = make([]byte, bodyBuffer)
-		if x.conn.front != nil {
-			x.buf = x.buf[:fastcgi.MaxContent]
-		}
+	buf := x.room[:] // what was in it has been sent
+	if x.hall != nil {
+		buf = x.hall[:]
 	}
-	n, err := readPipe(x.proc.stdout, x.buf)
+	if x.conn.front != nil {
+		buf = buf[:min(len(buf), fastcgi.MaxContent)]
+	}
+	n, err := readPipe(x.proc.stdout, buf)
 	if errors.Is(err, unix.EAGAIN) {
 		return false, nil
 	}
@@ -417,6 +424,9 @@ func (x *exchange) transfer() (done bool, err error) {
 		return true, nil
 	}
 	x.touch()
-	x.pending = x.buf[:n]
+	x.pending = buf[:n]
+	if n == len(x.room) && x.hall == nil {
+		x.hall = newHall() // there is more, as a rule
+	}
 	return false, x.flush()
 }

@@ -89,7 +89,11 @@ func appendHead(answer []byte, head scgi.Head, rest []byte, addStatus, bodyless 
 //
 // Source: RFC 9110 section 7.6.1.
 func isHopByHop(name string) bool {
-	return slices.ContainsFunc(hopByHop[:], func(other string) bool { return strings.EqualFold(name, other) })
+	switch len(name) {
+	case len("te"), len("trailer"), len("connection"), len("proxy-connection"), len("transfer-encoding"):
+		return slices.ContainsFunc(hopByHop[:], func(other string) bool { return strings.EqualFold(name, other) })
+	}
+	return false // as of nearly all
 }
 
 var hopByHop = [...]string{"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}

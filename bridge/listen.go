@@ -16,6 +16,10 @@ import (
 type listener struct {
 	file   *os.File
 	raw    syscall.RawConn
+	take   func(fd uintptr) (done bool) // what accept does
+	took   int
+	failed error
+
 	remove func() // removes what it has made; nil if that is nothing
 	path   string // of what remove removes
 }
@@ -115,7 +119,12 @@ func newListener(address string, fd int) (*listener, error) {
 		_ = file.Close()
 		return nil, &addressError{address, "socket", err}
 	}
-	return &listener{file: file, raw: raw}, nil
+	l := &listener{file: file, raw: raw}
+	l.take = func(fd uintptr) bool {
+		l.took, l.failed = accept(int(fd))
+		return !errors.Is(l.failed, unix.EAGAIN)
+	}
+	return l, nil
 }
 
 // plainBacklog is how many connections wait in the kernel where nobody says; it
@@ -356,16 +365,12 @@ func bare(err error) error {
 	return err
 }
 
-// accept waits for a connection.
+// accept waits for a connection. There may be one call at a time.
 func (l *listener) accept() (fd int, err error) {
-	failed := l.raw.Read(func(listening uintptr) bool {
-		fd, err = accept(int(listening))
-		return !errors.Is(err, unix.EAGAIN)
-	})
-	if failed != nil {
-		return -1, failed
+	if err := l.raw.Read(l.take); err != nil {
+		return -1, err
 	}
-	return fd, err
+	return l.took, l.failed
 }
 
 // close stops listening. Who has connected and was not accepted is sent away.

@@ -57,10 +57,10 @@ type host struct {
 	crew      *crew // that serves connections
 
 	mu      sync.Mutex
-	open    map[*connection]bool // whether the request has been received
-	paced   bool                 // pace runs
-	served  int                  // connections since pace looked
-	waiting int                  // requests for a script's turn
+	open    []*connection
+	paced   bool // pace runs
+	served  int  // connections since pace looked
+	waiting int  // requests for a script's turn
 	stopped bool
 	cut     bool
 }
@@ -86,8 +86,11 @@ func atOnce() int {
 // socket activation.
 func Resident(opts *Options, res *Residence) int {
 	debug.SetGCPercent(collectAt)
+	known := *opts
+	known.outer = outerVariables(opts)
+	opts = &known
 	runtime.GOMAXPROCS(atOnce())
-	h := &host{opts: opts, res: res, log: residentLog(opts.LogFile), open: make(map[*connection]bool)}
+	h := &host{opts: opts, res: res, log: residentLog(opts.LogFile)}
 	h.crew = newCrew(func(fd int) {
 		h.serve(fd)
 		<-h.slots
@@ -210,8 +213,8 @@ func (h *host) stop() {
 	defer h.mu.Unlock()
 	h.stopped = true
 	h.closeListeners()
-	for conn, begun := range h.open {
-		if !begun {
+	for _, conn := range h.open {
+		if !conn.received {
 			_ = unix.Shutdown(conn.in, unix.SHUT_RDWR)
 		}
 	}
@@ -228,7 +231,7 @@ func (h *host) cutAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.cut = true
-	for conn := range h.open {
+	for _, conn := range h.open {
 		_ = unix.Shutdown(conn.in, unix.SHUT_RDWR)
 	}
 }
@@ -278,7 +281,8 @@ func (h *host) serve(fd int) {
 	conn := &connection{in: fd, out: fd, socket: true, host: h, waiter: h.poller.waiter()}
 	defer conn.waiter.close()
 	h.mu.Lock()
-	h.open[conn] = false
+	conn.place = len(h.open)
+	h.open = append(h.open, conn)
 	h.served++
 	if !h.paced {
 		h.paced = true
@@ -292,7 +296,10 @@ func (h *host) serve(fd int) {
 	_ = serve(conn, h.log, h.opts)
 	conn.finish()
 	h.mu.Lock()
-	delete(h.open, conn)
+	last := h.open[len(h.open)-1]
+	h.open[conn.place], last.place = last, conn.place
+	h.open[len(h.open)-1] = nil
+	h.open = h.open[:len(h.open)-1]
 	h.mu.Unlock()
 }
 
@@ -328,7 +335,7 @@ func (h *host) pace() {
 func (h *host) began(conn *connection) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.open[conn] = true
+	conn.received = true
 	h.served++
 }
 
@@ -337,7 +344,7 @@ func (h *host) began(conn *connection) {
 func (h *host) rested(conn *connection) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.open[conn] = false
+	conn.received = false
 	return !h.stopped
 }
 

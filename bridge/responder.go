@@ -24,7 +24,7 @@ func serveFastCGI(conn *connection, deadline time.Time, log *logger, opts *Optio
 	f := &front{conn: conn}
 	conn.front = f
 	defer func() {
-		f.keep, conn.ended = false, false // finish says that this was all
+		f.keep = false // finish says that this was all
 		f.close()
 	}()
 	for {
@@ -37,12 +37,12 @@ func serveFastCGI(conn *connection, deadline time.Time, log *logger, opts *Optio
 			err = tooLong(req.ContentLength, opts)
 		}
 		err = answer(conn, &req, err, log, opts)
-		conn.endAnswer()
+		f.end(time.Now().Add(lingerTime))
 		// What has been refused is in the log.
 		if !f.keep || !conn.host.rested(conn) {
 			return err
 		}
-		conn.begun, conn.ended, conn.complete = false, false, false
+		conn.begun, conn.complete = false, false
 		conn.waiter.forget()
 		f.rest()
 		deadline = time.Now().Add(opts.Timeout)
@@ -116,10 +116,14 @@ func (f *front) refusal(err error) error {
 	return r
 }
 
+// usualParams is how many parameters a web server sends with a request of a browser.
+const usualParams = 32
+
 // parseParams reads the parameters. A length that is missing or empty is
 // unknownLength: for FastCGI the length of a body is that of its records.
 func parseParams(block string) (req scgi.Request, err error) {
 	req.ContentLength = unknownLength
+	req.Headers = make([]scgi.Header, 0, usualParams)
 	for at := 0; at < len(block); {
 		name, value, next, err := fastcgi.CutPair(block, at)
 		switch {

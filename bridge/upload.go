@@ -30,8 +30,10 @@ func (u *upload) waiting() bool { return u.stdin >= 0 && u.gave < u.wrote }
 // script what it takes.
 func (x *exchange) moveBody(arrived bool) error {
 	u := x.upload
+	hall := newHall()
+	defer hall.give()
 	for arrived {
-		buf := make([]byte, min(u.left, bodyBuffer))
+		buf := hall[:min(u.left, int64(len(hall)))]
 		n, err := x.conn.read(buf)
 		if err != nil && x.conn.front != nil {
 			return x.brokenBody(err)
@@ -50,7 +52,7 @@ func (x *exchange) moveBody(arrived bool) error {
 		arrived = n > 0 && u.left > 0 && x.conn.front != nil && x.conn.front.waiting()
 	}
 	if u.waiting() {
-		moved, err := u.feed()
+		moved, err := u.feed(hall[:])
 		if err != nil {
 			return unable(x.script.name, "temporary file for the request body", err)
 		}
@@ -100,9 +102,9 @@ func (u *upload) take(p []byte) error {
 	return writeFull(u.spool, p)
 }
 
-// feed passes bytes of the file to the script.
-func (u *upload) feed() (moved bool, err error) {
-	buf := make([]byte, min(u.wrote-u.gave, pipeBody))
+// feed passes bytes of the file to the script, by way of buf.
+func (u *upload) feed(buf []byte) (moved bool, err error) {
+	buf = buf[:min(u.wrote-u.gave, pipeBody)]
 	n, err := unix.Pread(u.spool, buf, u.gave)
 	if err != nil {
 		return false, err
