@@ -73,6 +73,12 @@ func bodyOf(t *testing.T, raw string) string {
 // answers there were. Each must be good.
 func (s *residentServer) load(t *testing.T) (stop func() int) {
 	t.Helper()
+	return load(t, func() { s.body(t) })
+}
+
+// load is residentServer.load with one way to ask.
+func load(t *testing.T, ask func()) (stop func() int) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
 	var mu sync.Mutex
@@ -80,7 +86,7 @@ func (s *residentServer) load(t *testing.T) (stop func() int) {
 	for range 4 {
 		clients.Go(func() {
 			for ctx.Err() == nil {
-				s.body(t)
+				ask()
 				mu.Lock()
 				count++
 				mu.Unlock()
