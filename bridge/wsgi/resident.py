@@ -493,18 +493,16 @@ class Direct(Connection):
     """A connection of a worker that serves one after the other. All that limits it
     in time is the worker's clock, so that it takes few system calls."""
 
-    __slots__ = ("fd", "buffer", "begun", "ended", "phase", "waits", "mark", "body")
-
     socket = True  # not a pipe
+    buffer = b""
+    begun = ended = False
+    phase = "head"  # then "app", then "end"
+    waits = ""  # for what the client does: "read" or "write"
+    mark = 0  # changes with each progress
+    body = None
 
     def __init__(self, fd):
         self.fd = fd
-        self.buffer = b""
-        self.begun = self.ended = False
-        self.phase = "head"  # then "app", then "end"
-        self.waits = ""  # for what the client does: "read" or "write"
-        self.mark = 0  # changes with each progress
-        self.body = None
 
     def receive_head(self, size, _deadline):
         try:

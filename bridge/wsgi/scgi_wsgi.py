@@ -340,9 +340,15 @@ def parameters(block):
             or not words[1].isdecimal() or len(words[1]) > 18
             or params.pop("SCGI", "") != "1" or params.get("REQUEST_METHOD") not in METHODS):
         return merge(cut(block))
-    if not DROPPED.isdisjoint(params):
-        for name in DROPPED:
-            params.pop(name, None)
+    drop = params.pop  # a call for each costs less than to look which there are
+    drop("HTTP_CONNECTION", None)
+    drop("HTTP_PROXY", None)
+    drop("HTTP_CONTENT_LENGTH", None)
+    drop("HTTP_CONTENT_TYPE", None)
+    drop("HTTP_TRANSFER_ENCODING", None)
+    drop("HTTP_KEEP_ALIVE", None)
+    drop("PATH", None)
+    drop("LD_LIBRARY_PATH", None)
     return params
 
 
@@ -398,7 +404,12 @@ def set_server(environ):
     """Set what PEP 3333 requires and web servers leave out."""
     get = environ.get
     https = get("HTTPS")
-    secure = https and https.lower() in ("on", "1", "yes") or get("REQUEST_SCHEME") == "https"
+    if https is None:
+        secure = get("REQUEST_SCHEME") == "https"
+    else:
+        secure = https.lower() in ("on", "1", "yes") or get("REQUEST_SCHEME") == "https"
+        if not https:  # web servers send an empty one for none
+            del environ["HTTPS"]
     if not get("SERVER_NAME") or not get("SERVER_PORT"):
         host, colon, port = environ.get("HTTP_HOST", "").rpartition(":")
         if not colon or not port.isdigit():
@@ -407,16 +418,15 @@ def set_server(environ):
             environ["SERVER_NAME"] = host or environ.get("SERVER_ADDR") or "localhost"
         if not environ.get("SERVER_PORT"):
             environ["SERVER_PORT"] = port or ("443" if secure else "80")
-    environ.setdefault("SERVER_PROTOCOL", "HTTP/1.1")
-    environ.setdefault("QUERY_STRING", "")
-    # Web servers send an empty one for none.
-    if get("CONTENT_TYPE") == "":
+    if "SERVER_PROTOCOL" not in environ:
+        environ["SERVER_PROTOCOL"] = "HTTP/1.1"
+    if "QUERY_STRING" not in environ:
+        environ["QUERY_STRING"] = ""
+    if "CONTENT_TYPE" in environ and not environ["CONTENT_TYPE"]:
         del environ["CONTENT_TYPE"]
-    if https == "":
-        del environ["HTTPS"]
-    if get("REMOTE_USER") == "":
+    if "REMOTE_USER" in environ and not environ["REMOTE_USER"]:
         del environ["REMOTE_USER"]
-    if get("AUTH_TYPE") == "":
+    if "AUTH_TYPE" in environ and not environ["AUTH_TYPE"]:
         del environ["AUTH_TYPE"]
     if environ["CONTENT_LENGTH"] == "0" and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
         del environ["CONTENT_LENGTH"]
@@ -668,17 +678,20 @@ class Answer:
             if not isinstance(chunk, bytes):
                 raise TypeError("the app must return bytes, not %r" % type(chunk))
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        if self.status is None or self.sent or self.bodiless():
+        # A status that start_response has taken may have been forgotten by now.
+        if self.status is None or self.sent or self.head_only or good_statuses.get(self.status):
             self.send(data)
             return
         if self.length is None:
-            self.lines += f"Content-Length: {len(data)}\r\n"
+            head = f"{self.lines}Content-Length: {len(data)}\r\n\r\n"
         elif int(self.length) != len(data):
             self.send(data)
             self.warn_short()
             return
+        else:
+            head = self.lines + "\r\n"
         self.sent = True
-        self.connection.send_both((self.lines + "\r\n").encode("latin-1"), data)
+        self.connection.send_both(head.encode("latin-1"), data)
 
     def warn_short(self):
         if self.left and not self.bodiless():

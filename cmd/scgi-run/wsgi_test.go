@@ -270,6 +270,30 @@ sys.argv=['scgi-run']`
 	}
 }
 
+// What an app must not see is not there, neither on the short way nor on the long one,
+// which a name that occurs twice takes.
+func TestDropped(t *testing.T) {
+	t.Parallel()
+	eachStyle(t, testDropped)
+}
+
+func testDropped(t *testing.T, style string) {
+	names := []string{
+		"HTTP_PROXY", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE",
+		"PATH", "LD_LIBRARY_PATH",
+	}
+	plain := []header{{"SCRIPT_NAME", "/app"}, {"PATH_INFO", "/"}, {"HTTP_SEEN", "x"}}
+	for _, name := range names {
+		plain = append(plain, header{name, "evil"})
+	}
+	for way, headers := range map[string][]header{"short": plain, "long": append([]header{{"HTTP_X", "1"}, {"HTTP_X", "2"}}, plain...)} {
+		a := app(t, "apps:show", call{style: style, headers: headers}).do(t)
+		if !strings.Contains(a.body, "\nHTTP_SEEN='x'\n") || strings.Contains(a.body, "evil") || strings.Contains(a.body, "SCGI=") {
+			t.Errorf("the %s way: %s, log %s", way, a.body, a.log)
+		}
+	}
+}
+
 // SCRIPT_NAME and PATH_INFO, whatever the web server makes of them.
 func TestAppPaths(t *testing.T) {
 	t.Parallel()
