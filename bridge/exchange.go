@@ -86,7 +86,7 @@ func (x *exchange) run(env []string, length int64) error {
 		x.served, err = true, nil
 	}
 	if err == nil {
-		if !x.proc.ended || x.proc.stderr >= 0 { // else the connection is closed in a moment
+		if !x.over() { // else the connection is closed in a moment
 			x.conn.endAnswer()
 		}
 		err = x.await()
@@ -100,12 +100,19 @@ func (x *exchange) run(env []string, length int64) error {
 	x.drainStderr()
 	x.proc.wait()
 	if outcome := x.proc.outcome(); outcome != "" && err == nil {
+		x.conn.endAnswer() // the client does not wait for the log
 		err = refuse(0, x.script.name, outcome)
 		x.conn.refuse(err, x.log)
 	} else if outcome != "" {
 		x.log.line(info, x.script.name, outcome)
 	}
 	return err
+}
+
+// over reports whether nothing is left that may take a while: neither the script nor
+// what it has said, which the log may be slow to take, nor a file to be freed.
+func (x *exchange) over() bool {
+	return x.proc.ended && x.proc.stderr < 0 && len(x.errLine) == 0 && x.upload == nil
 }
 
 // close closes what is open of the exchange but for the connection.

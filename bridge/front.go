@@ -70,7 +70,7 @@ func (f *front) next() (fastcgi.Piece, error) {
 }
 
 // fill receives input, at most as much as there is room for at a time. A body goes
-// past it.
+// past it. While nothing comes, and that may be long, there is no room.
 func (f *front) fill() error {
 	if f.ended {
 		return io.EOF
@@ -85,6 +85,9 @@ func (f *front) fill() error {
 	case errors.Is(err, io.EOF):
 		f.ended = true
 	case err == nil && n == 0:
+		if have == 0 {
+			f.close()
+		}
 		return errNothing
 	}
 	return err
@@ -96,16 +99,11 @@ func (f *front) waiting() bool { return len(f.content)+len(f.buf) > 0 }
 // fail notes that no further request can be found in the input.
 func (f *front) fail() { f.ended, f.keep = true, false }
 
-// rest gives memory back that a connection without a request does not need. What the
-// request has left of its body is none of the next one's.
-func (f *front) rest() {
-	f.content, f.scratch = nil, nil
-	if len(f.buf) == 0 {
-		f.close()
-	}
-}
+// rest forgets what the next request does not need. What is left of this one's body is
+// none of the next one's.
+func (f *front) rest() { f.content, f.scratch = nil, nil }
 
-// close gives the memory back for good.
+// close gives the memory for input back. What is in it is lost.
 func (f *front) close() {
 	f.room.give()
 	f.room, f.buf, f.content = nil, nil, nil

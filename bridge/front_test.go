@@ -71,6 +71,32 @@ func converse(t *testing.T, stream []byte, size int) (seen []string) {
 	return seen
 }
 
+// A connection has memory for input only while there is some.
+func TestFrontAtRest(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	f := &front{conn: &connection{in: fds[0], out: fds[0], socket: true}}
+	begin := append(fastcgi.AppendHead(nil, fastcgi.Begin, 1, 8), 0, 1, 1, 0, 0, 0, 0, 0)
+	for _, step := range []struct {
+		send string
+		has  bool
+	}{{"", false}, {string(begin[:3]), true}, {string(begin[3:]), false}} {
+		if _, err := unix.Write(fds[1], []byte(step.send)); err != nil {
+			t.Fatal(err)
+		}
+		for err = nil; err == nil; {
+			_, err = f.next()
+		}
+		if !errors.Is(err, errNothing) || (f.room != nil) != step.has {
+			t.Errorf("after %q: %v, room %t, want %t", step.send, err, f.room != nil, step.has)
+		}
+	}
+}
+
 // However a stream arrives, the same requests are in it; and nothing makes a front
 // take more memory than has been sent.
 func FuzzFront(f *testing.F) {

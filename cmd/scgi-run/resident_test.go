@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -407,6 +408,37 @@ func TestIdleConnections(t *testing.T) {
 	eventually(t, "all connections are taken", func() bool { return s.count(t, "fd") > 1000 })
 	t.Logf("%d KiB with none, %d KiB with 1000 connections; %d threads, then %d", first, s.memory(t), threads, s.count(t, "task"))
 	s.stop(t)
+}
+
+// An answer ends although the log takes nothing.
+func TestLogThatIsFull(t *testing.T) {
+	for name, script := range map[string]string{
+		"status": "exit 3",
+		"stderr": "printf 'no end of a line' >&2",
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, log, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer out.Close()
+			log.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+			if _, err := log.Write(make([]byte, 4<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("a pipe that takes all of it, or %v", err)
+			}
+			c := call{command: []string{"/bin/sh", "-c", `exec "$@" 2>&3`, "sh", raceRun(t)}, files: []*os.File{log}}
+			// What it leaves behind has the output open until the script has ended.
+			s := startResident(t, c, "--mount=/", folder(t, map[string]string{
+				"script": "#!/bin/sh\necho Content-Type: text/plain; echo; echo all\nsleep 1 2>/dev/null &\n" + script + "\n",
+			}))
+			log.Close()
+			if raw := s.ask(t, call{headers: []header{{"SCRIPT_NAME", "/script"}}}); !strings.HasSuffix(raw, "all\n") {
+				t.Errorf("answer %q", raw)
+			}
+			go io.Copy(io.Discard, out)
+			s.stop(t)
+		})
+	}
 }
 
 // A socket with its mode, in the place of one that nobody listens at; a file, and
