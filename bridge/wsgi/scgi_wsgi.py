@@ -41,7 +41,8 @@ TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ
 
 # Parameters that an app must not see: HTTP_PROXY is taken for the proxy to use
 # by client libraries (CVE-2016-5385 and its kin), the next ones are the web
-# server's affair, the last ones are Apache's own environment.
+# server's affair, the last ones are Apache's own environment. The short way of
+# parameters has them once more.
 DROPPED = frozenset((
     "HTTP_PROXY", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE",
     "SCGI", "PATH", "LD_LIBRARY_PATH"))
