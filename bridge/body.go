@@ -177,9 +177,14 @@ func (x *exchange) spoolBody(have []byte, rest int64) (stdin int, err error) {
 
 // copyBody moves that many bytes from the connection to a file.
 func (x *exchange) copyBody(fd int, left int64) error {
-	hall := newHall()
-	defer hall.give()
-	buf := hall[:]
+	var buf []byte // for as long as the client likes
+	if left < int64(len(hall{})) {
+		buf = make([]byte, left)
+	} else {
+		all := newHall()
+		defer all.give()
+		buf = all[:]
+	}
 	for left > 0 {
 		n, err := x.receive(buf[:min(left, int64(len(buf)))])
 		if err != nil {
