@@ -68,7 +68,7 @@ type host struct {
 // collectAt is the growth of the heap in percent at which memory is collected: a
 // request needs little, what a process has it has for ever, and so little is alive that
 // a collection costs next to nothing.
-const collectAt = 12
+const collectAt = 25
 
 // atOnce returns how many threads run Go code at a time at most: half of the
 // processors are for the scripts. What the bridge does is little, and threads that
