@@ -103,9 +103,9 @@ func (x *exchange) inputOf(body []byte) (stdin int, err error) {
 // returned.
 func (x *exchange) inputToEnd() (stdin int, length int64, err error) {
 	fd := -1
-	small, large := newRoom(), (*hall)(nil)
-	defer small.give()
-	defer func() { large.give() }()
+	small, large := newSmallBuffer(), (*largeBuffer)(nil)
+	defer small.release()
+	defer func() { large.release() }()
 	buf := small[:]
 	have := 0
 	for {
@@ -125,7 +125,7 @@ func (x *exchange) inputToEnd() (stdin int, length int64, err error) {
 			return -1, 0, tooLong(length, x.opts)
 		}
 		if have == len(small) && large == nil && !ended {
-			large = newHall()
+			large = newLargeBuffer()
 			copy(large[:], buf)
 			buf = large[:pipeBody]
 		}
@@ -178,12 +178,12 @@ func (x *exchange) spoolBody(have []byte, rest int64) (stdin int, err error) {
 // copyBody moves that many bytes from the connection to a file.
 func (x *exchange) copyBody(fd int, left int64) error {
 	var buf []byte // for as long as the client likes
-	if left < int64(len(hall{})) {
+	if left < int64(len(largeBuffer{})) {
 		buf = make([]byte, left)
 	} else {
-		all := newHall()
-		defer all.give()
-		buf = all[:]
+		large := newLargeBuffer()
+		defer large.release()
+		buf = large[:]
 	}
 	for left > 0 {
 		n, err := x.receive(buf[:min(left, int64(len(buf)))])

@@ -88,9 +88,9 @@ func (x *exchange) handleEnd(pfds []unix.PollFd) {
 	}
 	if pfds[2].Revents != 0 {
 		// Nobody gets it, but a script that writes more is not to fail for that.
-		hall := newHall()
-		defer hall.give()
-		if n, err := readPipe(x.proc.stdout, hall[:]); n <= 0 && !errors.Is(err, unix.EAGAIN) {
+		large := newLargeBuffer()
+		defer large.release()
+		if n, err := readPipe(x.proc.stdout, large[:]); n <= 0 && !errors.Is(err, unix.EAGAIN) {
 			x.proc.stdout = closed(x.proc.stdout)
 		}
 	}

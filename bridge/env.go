@@ -25,11 +25,7 @@ const safePath = "/usr/local/bin:/usr/bin:/bin"
 func buildEnv(p *params, s *script, opts *Options) (env, dropped []string) {
 	e := &environment{}
 	e.reserve(p)
-	if opts.outer == nil {
-		e.setAll(outerVariables(opts))
-	} else {
-		e.setAll(opts.outer)
-	}
+	e.setAll(outerVariables(opts))
 	for i, name := range p.names.list {
 		value := p.at(i)
 		switch {
@@ -58,6 +54,9 @@ func outerEnv(opts *Options) []string {
 
 // outerVariables returns what of this process's environment is passed on.
 func outerVariables(opts *Options) []string {
+	if opts.outer != nil {
+		return opts.outer
+	}
 	variables := []string{"PATH=" + safePath}
 	for _, name := range opts.EnvPass {
 		if value, ok := os.LookupEnv(name); ok {

@@ -27,17 +27,17 @@ type exchange struct {
 	proc   *process
 	upload *upload // nil unless the body is streamed
 
-	room     *room  // for the start of the answer
-	head     []byte // output up to the end of the head, until that is sent
+	small    *smallBuffer // for the start of the answer
+	head     []byte       // output up to the end of the head, until that is sent
 	headSent bool
-	pending  []byte // to be sent before anything else
-	blocked  bool   // the connection takes no more at present
-	bodyless bool   // HEAD: the answer is its head
-	size     int64  // of the whole answer; -1 is not known
-	sent     int64  // bytes of it
-	served   bool   // the client has all of the answer, and has gone
-	splices  bool   // the kernel moves the answer by itself
-	hall     *hall  // for an answer that is long, where it does not
+	pending  []byte       // to be sent before anything else
+	blocked  bool         // the connection takes no more at present
+	bodyless bool         // HEAD: the answer is its head
+	size     int64        // of the whole answer; -1 is not known
+	sent     int64        // bytes of it
+	served   bool         // the client has all of the answer, and has gone
+	splices  bool         // the kernel moves the answer by itself
+	large    *largeBuffer // for an answer that is long, where it does not
 
 	errLine   []byte // unfinished line of the standard error
 	errLogged int    // bytes of it so far
@@ -117,9 +117,9 @@ func (x *exchange) over() bool {
 
 // close closes what is open of the exchange but for the connection.
 func (x *exchange) close() {
-	x.room.give()
-	x.hall.give()
-	x.room, x.hall = nil, nil
+	x.small.release()
+	x.large.release()
+	x.small, x.large = nil, nil
 	if x.proc != nil {
 		x.proc.close()
 	}
@@ -314,9 +314,9 @@ const firstHead = 3 << 10
 // readHead reads output up to the end of the head and makes the start of the
 // answer of it.
 func (x *exchange) readHead() error {
-	if x.room == nil {
-		x.room = newRoom()
-		x.head = x.room[:0:firstHead]
+	if x.small == nil {
+		x.small = newSmallBuffer()
+		x.head = x.small[:0:firstHead]
 	}
 	if len(x.head) == cap(x.head) {
 		x.head = append(x.head, make([]byte, len(x.head))...)[:len(x.head)]
@@ -333,7 +333,7 @@ func (x *exchange) readHead() error {
 	}
 	x.touch()
 	x.head = x.head[:len(x.head)+n]
-	answer, size, err := rewriteHead(x.room[firstHead:firstHead], x.head, x.opts.AddStatus, x.bodyless)
+	answer, size, err := rewriteHead(x.small[firstHead:firstHead], x.head, x.opts.AddStatus, x.bodyless)
 	if errors.Is(err, errHeadShort) {
 		return nil
 	}
@@ -413,9 +413,9 @@ func (x *exchange) transfer() (done bool, err error) {
 		}
 		x.splices = false
 	}
-	buf := x.room[:] // what was in it has been sent
-	if x.hall != nil {
-		buf = x.hall[:]
+	buf := x.small[:] // what was in it has been sent
+	if x.large != nil {
+		buf = x.large[:]
 	}
 	if x.conn.front != nil {
 		buf = buf[:min(len(buf), fastcgi.MaxContent)]
@@ -432,8 +432,8 @@ func (x *exchange) transfer() (done bool, err error) {
 	}
 	x.touch()
 	x.pending = buf[:n]
-	if n == len(x.room) && x.hall == nil {
-		x.hall = newHall() // there is more, as a rule
+	if n == len(x.small) && x.large == nil {
+		x.large = newLargeBuffer() // there is more, as a rule
 	}
 	return false, x.flush()
 }

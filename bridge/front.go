@@ -19,11 +19,11 @@ import (
 type front struct {
 	conn    *connection
 	decoder fastcgi.Decoder
-	buf     []byte // input that was received and not looked at
-	content []byte // of the body, looked at and not taken; in the same memory
-	room    *room  // what buf is in; nil while there is none
-	scratch []byte // content of a record that is needed as a whole
-	ended   bool   // no more input will come
+	buf     []byte       // input that was received and not looked at
+	content []byte       // of the body, looked at and not taken; in the same memory
+	small   *smallBuffer // what buf is in; nil while there is none
+	scratch []byte       // content of a record that is needed as a whole
+	ended   bool         // no more input will come
 
 	id        uint16 // of the present request; 0 is none
 	keep      bool   // the web server closes the connection, or goes on
@@ -69,18 +69,18 @@ func (f *front) next() (fastcgi.Piece, error) {
 	}
 }
 
-// fill receives input, at most as much as there is room for at a time. A body goes
-// past it. While nothing comes, and that may be long, there is no room.
+// fill receives input, at most a small buffer at a time. A body goes
+// past it. While nothing comes, and that may be long, it has none.
 func (f *front) fill() error {
 	if f.ended {
 		return io.EOF
 	}
-	if f.room == nil {
-		f.room = newRoom()
+	if f.small == nil {
+		f.small = newSmallBuffer()
 	}
-	have := copy(f.room[:], f.buf)
-	n, err := f.conn.receive(f.room[have:])
-	f.buf = f.room[:have+n]
+	have := copy(f.small[:], f.buf)
+	n, err := f.conn.receive(f.small[have:])
+	f.buf = f.small[:have+n]
 	switch {
 	case errors.Is(err, io.EOF):
 		f.ended = true
@@ -105,8 +105,8 @@ func (f *front) rest() { f.content, f.scratch = nil, nil }
 
 // close gives the memory for input back. What is in it is lost.
 func (f *front) close() {
-	f.room.give()
-	f.room, f.buf, f.content = nil, nil, nil
+	f.small.release()
+	f.small, f.buf, f.content = nil, nil, nil
 }
 
 // sort reports whether a piece is the present request's, and deals with it if it

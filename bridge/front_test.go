@@ -73,7 +73,7 @@ func converse(t *testing.T, stream []byte, size int) (seen []string) {
 
 // A connection has memory for input only while there is some.
 func TestFrontAtRest(t *testing.T) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +91,8 @@ func TestFrontAtRest(t *testing.T) {
 		for err = nil; err == nil; {
 			_, err = f.next()
 		}
-		if !errors.Is(err, errNothing) || (f.room != nil) != step.has {
-			t.Errorf("after %q: %v, room %t, want %t", step.send, err, f.room != nil, step.has)
+		if !errors.Is(err, errNothing) || (f.small != nil) != step.has {
+			t.Errorf("after %q: %v, buffer %t, want %t", step.send, err, f.small != nil, step.has)
 		}
 	}
 }

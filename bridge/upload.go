@@ -30,10 +30,10 @@ func (u *upload) waiting() bool { return u.stdin >= 0 && u.gave < u.wrote }
 // script what it takes.
 func (x *exchange) moveBody(arrived bool) error {
 	u := x.upload
-	hall := newHall()
-	defer hall.give()
+	large := newLargeBuffer()
+	defer large.release()
 	for arrived {
-		buf := hall[:min(u.left, int64(len(hall)))]
+		buf := large[:min(u.left, int64(len(large)))]
 		n, err := x.conn.read(buf)
 		if err != nil && x.conn.front != nil {
 			return x.brokenBody(err)
@@ -52,7 +52,7 @@ func (x *exchange) moveBody(arrived bool) error {
 		arrived = n > 0 && u.left > 0 && x.conn.front != nil && x.conn.front.waiting()
 	}
 	if u.waiting() {
-		moved, err := u.feed(hall[:])
+		moved, err := u.feed(large[:])
 		if err != nil {
 			return unable(x.script.name, "temporary file for the request body", err)
 		}
